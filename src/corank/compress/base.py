@@ -1,0 +1,82 @@
+"""What a compressor is: a network to a smaller one, and what that cost.
+
+The base counts the cost of the network that was returned, checks that it gives outputs of the same shape and
+that the caller's network came back unchanged; no method grades itself.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import nn
+
+from corank.measure import Batches, OnDevice, first_batch
+from corank.network import Cost, cost, evaluation_mode
+from corank.network.guard import unchanged
+from corank.result import Result, Scalar
+from corank.train.evaluate import device_of
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compressed(Result):
+    """A smaller network and its accounts.
+
+    Attributes:
+        network: the smaller network.
+        original: the cost of the caller's network.
+        overall: the cost of the smaller one.
+    """
+
+    network: nn.Module = field(metadata={"json": False}, repr=False)
+    original: Cost
+    overall: Cost
+
+    @property
+    def storage_ratio(self) -> float:
+        """How many times less is stored."""
+        return self.original.storage_bytes / self.overall.storage_bytes
+
+    @property
+    def multiply_adds_ratio(self) -> float:
+        """How many times fewer multiply-adds are done."""
+        return self.original.multiply_adds / self.overall.multiply_adds
+
+    def row(self) -> dict[str, Scalar]:
+        """The cost of the smaller network and how many times smaller it is."""
+        return {
+            **self.overall.row(),
+            "storage ratio": self.storage_ratio,
+            "multiply-adds ratio": self.multiply_adds_ratio,
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compressor(ABC):
+    """The base of all compressors: options are fields, the verb is `compress`."""
+
+    def compress(self, network: nn.Module, batches: Batches) -> Compressed:
+        """Build a smaller network.
+
+        Args:
+            network: any `nn.Module` that can be captured; it comes back bit for bit.
+            batches: re-iterable training batches `(x, y)`, in random order.
+
+        Raises:
+            InputError: options that the network or the data cannot satisfy.
+        """
+        x, _ = first_batch(OnDevice(batches, device_of(network)))
+        with unchanged(network):
+            proposal = self._compress(network, batches)
+        with torch.inference_mode(), evaluation_mode(network), evaluation_mode(proposal.network):
+            expected, got = network(x[:1]).shape, proposal.network(x[:1]).shape
+        assert got == expected, f"the smaller network returns {tuple(got)} instead of {tuple(expected)}"
+        return replace(
+            proposal,
+            original=cost(network, x.shape[1:], x.dtype),
+            overall=cost(proposal.network, x.shape[1:], x.dtype),
+        )
+
+    @abstractmethod
+    def _compress(self, network: nn.Module, batches: Batches) -> Compressed: ...

@@ -1,0 +1,164 @@
+"""A compressor at work on a run: the smaller network, its accuracy before and after fine-tuning, its latency.
+
+Whatever is chosen is chosen on the validation split; the test split is read for the reported accuracy only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from corank.compress import ASNetwork, Compressed, Compressor
+from corank.experiment.run_folder import Origin, save_run
+from corank.measure import Batches as TrainingBatches
+from corank.network import Latency, latencies
+from corank.result import Result, Scalar
+from corank.train import accuracy
+from corank.zoo import Batches, Dataset
+
+EVALUATION_BATCH = 500
+LATENCY_BATCHES = (1, 64)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Accuracies(Result):
+    """Accuracy on the validation split, where choices are made, and on the test split, which is reported."""
+
+    validation: float
+    test: float
+
+    def row(self) -> dict[str, Scalar]:
+        """Both accuracies."""
+        return {"validation_accuracy": self.validation, "test_accuracy": self.test}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluated(Result):
+    """A compressed network with what it is worth.
+
+    Attributes:
+        compressed: the network and its cost.
+        original: accuracy of the network it came from.
+        untuned: accuracy before fine-tuning; None where there was none.
+        tuned: accuracy as it is.
+        latency: of the smaller network, a row a batch size.
+        latency_original: of the original network, measured in turns with it.
+    """
+
+    compressed: Compressed
+    original: Accuracies
+    untuned: Accuracies | None
+    tuned: Accuracies
+    latency: tuple[Latency, ...]
+    latency_original: tuple[Latency, ...]
+
+    def row(self) -> dict[str, Scalar]:
+        """Accuracy before and after, cost, and how much faster one sample is."""
+        return {
+            **self.compressed.row(),
+            "test accuracy": self.tuned.test,
+            "of the original": self.original.test,
+            "untuned": self.untuned.test if self.untuned else None,
+            "faster at batch 1": self.speedup,
+        }
+
+    @property
+    def speedup(self) -> float:
+        """The ratio of median latencies for a single sample."""
+        return self.latency_original[0].median_ms / self.latency[0].median_ms
+
+
+def asnetwork(found: Evaluated) -> ASNetwork:
+    """The compressed network as what a cut gives."""
+    assert isinstance(found.compressed, ASNetwork)
+    return found.compressed
+
+
+def accuracies(network: nn.Module, dataset: Dataset) -> Accuracies:
+    """Accuracy of a network on the validation and the test split."""
+    return Accuracies(
+        validation=accuracy(network, Batches(dataset.validation, EVALUATION_BATCH)),
+        test=accuracy(network, Batches(dataset.test, EVALUATION_BATCH)),
+    )
+
+
+def compress_and_evaluate(
+    network: nn.Module,
+    compressor: Compressor,
+    batches: TrainingBatches,
+    dataset: Dataset,
+    *,
+    original: Accuracies | None = None,
+    seconds: float = 2.0,
+) -> Evaluated:
+    """Compress a network and say what came of it.
+
+    Args:
+        network: the original.
+        compressor: the method with its options.
+        batches: training data for the compressor.
+        dataset: whose validation and test splits are evaluated.
+        original: accuracies of the original where they are known.
+        seconds: about how long the latency of one batch size is measured.
+    """
+    compressed = compressor.compress(network, batches)
+    fitted = compressed.fitted if isinstance(compressed, ASNetwork) and compressed.training else None
+    example = next(iter(Batches(dataset.test, 1)))[0]
+    device = next(network.parameters(), example).device
+    rows = [timed({"original": network, "small": compressed.network}, example.to(device), batch, seconds)
+            for batch in LATENCY_BATCHES]  # fmt: skip
+    return Evaluated(
+        compressed=compressed,
+        original=original or accuracies(network, dataset),
+        untuned=None if fitted is None else accuracies(fitted, dataset),
+        tuned=accuracies(compressed.network, dataset),
+        latency=tuple(row["small"] for row in rows),
+        latency_original=tuple(row["original"] for row in rows),
+    )
+
+
+def timed(networks: dict[str, nn.Module], example: Tensor, batch: int, seconds: float) -> dict[str, Latency]:
+    """Latencies of networks on copies of one sample."""
+    return latencies(networks, torch.cat([example[:1]] * batch), seconds=seconds)
+
+
+def compress_options(compressor: Compressor, network: str, dataset: Dataset) -> dict[str, Any]:
+    """What makes one compression this one: the options that a run folder records and compares."""
+    return {"network": network, "data": dataset.name, "method": type(compressor).__name__, **asdict(compressor)}
+
+
+def save_compressed(
+    folder: Path, found: Evaluated, origin: Origin, dataset: Dataset, options: dict[str, Any], seconds: float
+) -> None:
+    """Write the run folder of a compressed network.
+
+    Args:
+        folder: where.
+        found: the network with its accounts.
+        origin: of the original network.
+        dataset: that it was compressed with.
+        options: of `compress_options`.
+        seconds: that it took.
+    """
+    compressed = found.compressed
+    about = {
+        "command": "compress",
+        "data": dataset.name,
+        "options": options,
+        "seed": options.get("seed"),
+        "seconds": seconds,
+        "changed": f"{options['method']} of {origin.name}: {compressed}",
+    }
+    small = Origin(name=f"{options['method']} of {origin.name}", zoo_name=None, classes=origin.classes,
+                   shape=origin.shape, dtype=origin.dtype)  # fmt: skip
+    metrics = {
+        "test_accuracy": found.tuned.test,
+        "original_test_accuracy": found.original.test,
+        "speedup": found.speedup,
+        **found.to_dict(),
+    }
+    save_run(folder, compressed.network, small, about=about, metrics=metrics)

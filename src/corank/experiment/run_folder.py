@@ -1,0 +1,216 @@
+"""Run folders: what every command writes and every `--network` reads.
+
+A run folder holds `description.json` (what was done, to what, how to rebuild the network), `weights.safetensors`
+and `metrics.json`; a network that the zoo cannot rebuild brings its graph in `graph.json`. Nothing in it is a
+pickle, and no class of the user's is needed to load it.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from corank.errors import InputError
+from corank.network import Normalised, capture, load_graph, load_tensors, save_graph, save_tensors
+from corank.result import jsonable
+from corank.zoo.nets import build
+
+FORMAT = "corank-run-1"
+OWN_FILES = {"checkpoint", "description.json", "graph.json", "metrics.json", "weights.safetensors"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Origin:
+    """How a network is rebuilt: a name of the zoo, or its graph where `zoo_name` is None.
+
+    Attributes:
+        name: how results call the network.
+        zoo_name: its name in the zoo.
+        classes: number of outputs.
+        shape: of one input.
+        dtype: of the inputs, as in `"float32"`.
+    """
+
+    name: str
+    zoo_name: str | None
+    classes: int | None
+    shape: tuple[int, ...]
+    dtype: str = "float32"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """A run folder in memory."""
+
+    folder: Path
+    network: nn.Module
+    origin: Origin
+    description: Mapping[str, Any]
+    metrics: Mapping[str, Any]
+
+
+def load(folder: str | Path) -> nn.Module:
+    """The network of a run folder, in evaluation mode, without the class that it was written in.
+
+    Raises:
+        InputError: no run folder, or a file in it that is missing or damaged.
+    """
+    return load_run(Path(folder)).network
+
+
+def load_run(folder: Path) -> Run:
+    """A run folder with everything in it.
+
+    Raises:
+        InputError: no run folder, or a file in it that is missing or damaged.
+    """
+    description = read_json(folder / "description.json")
+    if description.get("format") != FORMAT:
+        raise InputError(f"{str(folder)!r} is not a run folder: description.json has no format {FORMAT!r}")
+    try:
+        origin = Origin(**{**description["network"], "shape": tuple(description["network"]["shape"])})
+        network = _rebuild(folder, origin, description.get("normalisation"))
+    except (KeyError, TypeError) as error:
+        raise InputError(f"{str(folder / 'description.json')!r} lacks what rebuilds the network: {error}") from error
+    metrics = read_json(folder / "metrics.json") if (folder / "metrics.json").is_file() else {}
+    return Run(folder=folder, network=network.eval(), origin=origin, description=description, metrics=metrics)
+
+
+def save_run(
+    folder: Path, network: nn.Module, origin: Origin, *, about: Mapping[str, Any], metrics: Mapping[str, Any]
+) -> None:
+    """Write a run folder; `description.json` comes last, so that a folder that has it is whole.
+
+    Args:
+        folder: where; made if need be.
+        network: what to save.
+        origin: how it is rebuilt; the graph is written where the zoo does not know the network.
+        about: command, data, options, seed and what was changed.
+        metrics: results.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    if origin.zoo_name is None:
+        example = torch.zeros(2, *origin.shape, dtype=getattr(torch, origin.dtype))
+        save_graph(capture(network, example), folder)
+    else:
+        save_tensors(network.state_dict(), folder / "weights.safetensors")
+    write_json(folder / "metrics.json", metrics)
+    description = {
+        "format": FORMAT,
+        "network": origin,
+        "normalisation": _normalisation(network),
+        **about,
+        "versions": versions(),
+    }
+    write_json(folder / "description.json", description)
+
+
+def claim(folder: Path, options: Mapping[str, Any], *, overwrite: bool = False) -> Run | None:
+    """Make sure that a folder may be written to by a run with these options.
+
+    Returns:
+        The finished run that is there already, with these very options; None where there is work to do.
+
+    Raises:
+        InputError: the folder holds something else.
+    """
+    if overwrite and (folder / "description.json").is_file():
+        shutil.rmtree(folder)
+    if not folder.exists():
+        return None
+    if not folder.is_dir():
+        raise InputError(f"--out must name a folder, {str(folder)!r} is a file")
+    if (folder / "description.json").is_file():
+        run = load_run(folder)
+        difference = _difference(run.description.get("options", {}), json.loads(json.dumps(jsonable(options))))
+        if difference:
+            raise InputError(
+                f"{str(folder)!r} holds another run ({difference}): name another --out, or add --overwrite"
+            )
+        return run
+    foreign = [entry.name for entry in folder.iterdir() if entry.name.removesuffix(".part") not in OWN_FILES]
+    if foreign:
+        raise InputError(f"{str(folder)!r} holds {foreign[0]!r} and is no run folder: name another --out")
+    return None
+
+
+def versions() -> dict[str, str]:
+    """The versions that a result depends on."""
+    return {"corank": version("corank"), "torch": torch.__version__, "python": platform.python_version()}
+
+
+def write_json(file: Path, values: Any) -> None:
+    """Write JSON through a temporary file."""
+    aside = file.with_name(file.name + ".part")
+    aside.write_text(json.dumps(jsonable(values), indent=1) + "\n")
+    aside.replace(file)
+
+
+def read_json(file: Path) -> dict[str, Any]:
+    """Read a JSON object.
+
+    Raises:
+        InputError: no such file, or it holds no JSON object.
+    """
+    try:
+        found = json.loads(file.read_text())
+    except FileNotFoundError:
+        raise InputError(f"no file {str(file)!r}") from None
+    except (OSError, ValueError) as error:
+        raise InputError(f"{str(file)!r} is not readable JSON: {error}") from error
+    if not isinstance(found, dict):
+        raise InputError(f"{str(file)!r} must hold a JSON object, got {type(found).__name__}")
+    return found
+
+
+def _rebuild(folder: Path, origin: Origin, normalisation: Mapping[str, Any] | None) -> nn.Module:
+    if origin.zoo_name is None:
+        return load_graph(folder)
+    network = build(origin.zoo_name, classes=int(origin.classes or 0), in_channels=origin.shape[0])
+    if normalisation is not None:
+        network = Normalised(network, normalisation["mean"], normalisation["std"])
+    load_weights(network, load_tensors(folder / "weights.safetensors"), folder / "weights.safetensors")
+    return network
+
+
+def load_weights(network: nn.Module, tensors: Mapping[str, Tensor], file: Path) -> None:
+    """Copy tensors into a network; batch-norm counters may be missing and half precision becomes single.
+
+    Raises:
+        InputError: a tensor is missing, unknown or of another shape.
+    """
+    own = network.state_dict()
+    missing = [name for name in own if name not in tensors and not name.endswith("num_batches_tracked")]
+    unknown = [name for name in tensors if name not in own]
+    if missing or unknown:
+        what = f"lacks {missing[0]!r}" if missing else f"has the unknown tensor {unknown[0]!r}"
+        raise InputError(f"weights file {str(file)!r} does not fit the network: it {what}")
+    for name, value in tensors.items():
+        if value.shape != own[name].shape:
+            raise InputError(
+                f"weights file {str(file)!r} does not fit the network: {name!r} has shape {tuple(value.shape)}, "
+                f"expected {tuple(own[name].shape)}"
+            )
+    network.load_state_dict({name: tensors.get(name, value) for name, value in own.items()})
+
+
+def _normalisation(network: nn.Module) -> dict[str, Any] | None:
+    if not isinstance(network, Normalised):
+        return None
+    return {"mean": network.mean.tolist(), "std": network.std.tolist()}
+
+
+def _difference(stored: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
+    for name in {**stored, **wanted}:
+        if stored.get(name) != wanted.get(name):
+            return f"{name} was {stored.get(name)}, now {wanted.get(name)}"
+    return ""

@@ -1,0 +1,245 @@
+"""The study of a network: measure every layer, cut at three places, fine-tune briefly, say what came of it.
+
+It answers for a user's own network what the papers answer for theirs: which directions each layer uses, where it
+can be cut, what the cut network costs and how well it works. Ranks and the recommendation are chosen from
+the measurement and on the validation split.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from corank.compress import ASNet
+from corank.errors import InputError
+from corank.experiment.compressing import Accuracies, Evaluated, accuracies, asnetwork, compress_and_evaluate
+from corank.linalg import number_of_terms
+from corank.measure import ActiveLayer, ActiveSubspace, ActiveSubspaces
+from corank.network import Cost, Layer, Layers, capture, cost, cut
+from corank.result import Result, Scalar
+from corank.zoo.data import Batches, Dataset
+
+PLACES = (0.25, 0.5, 0.75)
+SAMPLES_PER_TERM = 5
+LARGEST_RANK = 50
+
+
+@dataclass(frozen=True, kw_only=True)
+class CutPlace(Result):
+    """A hidden layer of the study: may it be cut, and what is in front of it.
+
+    Attributes:
+        layer: the point.
+        index: its number among the convolutions.
+        is_legal: whether everything flows through it.
+        pre: the cost of what is in front of it; None where no cut is legal.
+    """
+
+    layer: str
+    index: int | None
+    is_legal: bool
+    pre: Cost | None
+
+    def row(self) -> dict[str, Scalar]:
+        """The layer and the multiply-adds in front of it."""
+        millions = self.pre.multiply_adds_millions if self.pre else None
+        return {"layer": self.layer, "cut": self.is_legal, "multiply-adds in front (millions)": millions}
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyResult(Result):
+    """Everything that a study found.
+
+    Attributes:
+        network: its name.
+        data: the name of the data set.
+        original: its accuracy.
+        cost: its cost.
+        measured: the active subspaces of all hidden layers.
+        places: which of these layers may be cut.
+        cuts: the cut networks, evaluated, in order of depth.
+        recommendation: the layer of the recommended cut; None if none is worth it.
+        reason: why.
+        tolerance: the loss of validation accuracy that a recommended cut may have.
+    """
+
+    network: str
+    data: str
+    original: Accuracies
+    cost: Cost
+    measured: ActiveSubspaces
+    places: tuple[CutPlace, ...]
+    cuts: tuple[Evaluated, ...]
+    recommendation: str | None
+    reason: str
+    tolerance: float
+
+    def row(self) -> dict[str, Scalar]:
+        """Network, data, accuracy, recommendation."""
+        return {
+            "network": self.network, "data": self.data, "test accuracy": self.original.test,
+            "layers measured": len(self.measured.layers), "cuts": len(self.cuts), "recommended cut": self.recommendation,
+        }  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Study:
+    """What is studied and how thoroughly.
+
+    Args:
+        layers: where to cut; empty chooses three places by their share of the multiply-adds.
+        rank: directions kept at every cut; None takes the active neurons by energy, as far as the data allow.
+        order: of the polynomial.
+        samples: gradients in the sketches; None takes all there are.
+        fit_samples: training samples that are used at all; None takes all.
+        epochs: of fine-tuning.
+        pre_rate: step size of the pre-model.
+        head_rate: step size of the new layers.
+        batch_size: of measuring and fine-tuning.
+        tolerance: the loss of validation accuracy that a recommended cut may have.
+        seed: of every random draw.
+
+    Raises:
+        InputError: an option out of its range.
+    """
+
+    layers: tuple[Layer, ...] = ()
+    rank: int | None = None
+    order: int = 2
+    samples: int | None = 4096
+    fit_samples: int | None = None
+    epochs: int = 5
+    pre_rate: float = 1e-4
+    head_rate: float = 1e-4
+    batch_size: int = 64
+    tolerance: float = 0.01
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.tolerance < 1:
+            raise InputError(f"tolerance must lie between 0 and 1, got {self.tolerance}")
+
+    def run(
+        self,
+        name: str,
+        network: nn.Module,
+        dataset: Dataset,
+        *,
+        report: Callable[[str], None] = lambda stage: None,
+        keep: Callable[[Evaluated, ASNet], None] = lambda found, compressor: None,
+    ) -> StudyResult:
+        """Study a trained network.
+
+        Args:
+            name: of the network, for the results.
+            network: in the pixel space of the data.
+            dataset: measured and fine-tuned on its training split, chosen by its validation split.
+            report: told of every stage as it begins.
+            keep: given every cut network as it is finished, with the options that made it.
+
+        Raises:
+            InputError: the network cannot be measured or cut with this data and these options.
+        """
+        batches = Batches(
+            dataset.train, self.batch_size, shuffle=True, seed=self.seed, limit=self.fit_samples
+        )
+        report("accuracy of the network")
+        original = accuracies(network, dataset)
+        report("active subspaces of all hidden layers")
+        measured = ActiveSubspace(layer="*", rank=LARGEST_RANK, samples=self.samples).measure(network, batches)
+        example = next(iter(batches))[0][:2]
+        places = _places(network, measured, example)
+        whole = cost(network, dataset.shape)
+        cuts = []
+        for layer in self._chosen(network, example, places, whole):
+            report(f"cut at {layer}")
+            compressor = self._compressor(layer, measured, batches.samples)
+            cuts.append(compress_and_evaluate(network, compressor, batches, dataset, original=original))
+            keep(cuts[-1], compressor)
+        recommendation, reason = recommend(cuts, self.tolerance)
+        return StudyResult(
+            network=name, data=dataset.name, original=original, cost=whole, measured=measured, places=places,
+            cuts=tuple(cuts), recommendation=recommendation, reason=reason, tolerance=self.tolerance,
+        )  # fmt: skip
+
+    def _chosen(
+        self, network: nn.Module, example: Tensor, places: Sequence[CutPlace], whole: Cost
+    ) -> Sequence[Layer]:
+        """The layers to cut at: those asked for, or the legal ones nearest to the wanted shares of the work."""
+        if self.layers:
+            graph = capture(network, example)
+            return [cut(graph, layer, example).point.label for layer in self.layers]
+        legal = [place for place in places if place.pre is not None]
+        if not legal:
+            raise InputError("the network has no layer where it can be cut: everything is bypassed by other data")
+        chosen: list[CutPlace] = []
+        for share in PLACES:
+            left = [place for place in legal if place not in chosen]
+            if left:
+                chosen.append(min(left, key=lambda place: abs(_share(place, whole) - share)))
+        return [place.layer for place in places if place in chosen]
+
+    def _compressor(self, layer: Layer, measured: ActiveSubspaces, samples: int) -> ASNet:
+        found = next((row for row in measured.layers if row.layer == layer), None)
+        return ASNet(
+            layer=layer,
+            rank=self.rank or self._rank(found, samples),
+            order=self.order,
+            samples=self.samples,
+            epochs=self.epochs,
+            pre_rate=self.pre_rate,
+            head_rate=self.head_rate,
+            seed=self.seed,
+        )
+
+    def _rank(self, found: ActiveLayer | None, samples: int) -> int:
+        """The active neurons by energy, as far as directions, data and the largest rank allow."""
+        usable = int(samples * 0.8)
+        most = LARGEST_RANK
+        while most > 1 and SAMPLES_PER_TERM * number_of_terms(most, self.order) > usable:
+            most -= 1
+        if found is None:
+            return most
+        count = found.active_neurons.energy.high or most
+        return min(count, most, len(found.directions))
+
+
+def recommend(cuts: Sequence[Evaluated], tolerance: float) -> tuple[str | None, str]:
+    """The fastest cut whose validation accuracy is within the tolerance, or none, and why."""
+    points = 100 * tolerance
+    good = [
+        found for found in cuts
+        if found.tuned.validation >= found.original.validation - tolerance and found.speedup > 1
+    ]  # fmt: skip
+    if not good:
+        return None, (
+            f"no cut keeps the validation accuracy within {points:g} points and is faster: keep the network as it is"
+        )
+    best = max(good, key=lambda found: found.speedup)
+    compressed = asnetwork(best)
+    lost = 100 * (best.original.validation - best.tuned.validation)
+    return compressed.layer, (
+        f"cutting after {compressed.layer} makes one sample {best.speedup:.1f} times faster and the network "
+        f"{compressed.storage_ratio:.1f} times smaller, and changes the validation accuracy by {-lost:+.1f} points"
+    )
+
+
+def _places(network: nn.Module, measured: ActiveSubspaces, example: Tensor) -> tuple[CutPlace, ...]:
+    """Which of the measured layers may be cut, with the cost of what is in front of them."""
+    graph = capture(network, example)
+    layers = Layers(graph, example.shape[1:], example.dtype)
+    legal = {node.name for node in layers.legal_cuts}
+    places = []
+    for row in measured.layers:
+        (point,) = layers.resolve(row.layer)
+        is_legal = point.node in legal
+        pre = cost(cut(graph, row.layer, example).pre, example.shape[1:], example.dtype) if is_legal else None
+        places.append(CutPlace(layer=row.layer, index=row.index, is_legal=is_legal, pre=pre))
+    return tuple(places)
+
+
+def _share(place: CutPlace, whole: Cost) -> float:
+    assert place.pre is not None
+    return place.pre.multiply_adds / whole.multiply_adds

@@ -1,0 +1,116 @@
+"""The page of a study: what was found in plain words, then the layers, the cuts and where the numbers come from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from corank.experiment.compressing import asnetwork
+from corank.experiment.measuring import neurons_in_words
+from corank.experiment.run_folder import versions
+from corank.experiment.study import StudyResult
+from corank.experiment.tables import cuts_table, measured_table
+from corank.report import Page, Section, Tradeoff, cost_against_accuracy, cost_bars, figures_of
+from corank.report.format import percent
+
+
+def study_page(result: StudyResult, *, options: Mapping[str, Any], seconds: float) -> Page:
+    """The page of a study.
+
+    Args:
+        result: what was found.
+        options: of the study, for the provenance.
+        seconds: that it took.
+    """
+    return Page(
+        title=f"What {result.network} uses",
+        subtitle=f"A study on {result.data}: which directions each layer needs, where it can be cut, what that costs",
+        summary=summary(result),
+        facts=_facts(result),
+        sections=(_layers(result), _cuts(result)),
+        provenance=_provenance(result, options, seconds),
+    )
+
+
+def summary(result: StudyResult) -> tuple[str, ...]:
+    """The findings in plain sentences."""
+    return (
+        f"{result.network} classifies {percent(result.original.test)} of the test images of {result.data} correctly, with "
+        f"{result.cost.parameters:,} parameters and {result.cost.multiply_adds_millions:.3g} million multiply-adds an image.",
+        *neurons_in_words(result.measured),
+        result.reason[:1].upper() + result.reason[1:] + ".",
+    )
+
+
+def _facts(result: StudyResult) -> tuple[tuple[str, Any], ...]:
+    facts = [
+        ("test accuracy", percent(result.original.test)),
+        ("layers measured", len(result.measured.layers)),
+    ]
+    chosen = next((found for found in result.cuts if asnetwork(found).layer == result.recommendation), None)
+    if chosen is not None:
+        facts += [
+            ("smaller", f"{chosen.compressed.storage_ratio:.1f}×"),
+            ("faster, one image", f"{chosen.speedup:.1f}×"),
+            ("test accuracy after the cut", percent(chosen.tuned.test)),
+        ]
+    return tuple(facts)
+
+
+def _layers(result: StudyResult) -> Section:
+    return Section(
+        "Which directions each layer uses",
+        text=(
+            "At every hidden layer the gradient of the loss was taken for each sample. Where these gradients point, the "
+            "loss can change; a direction that they never take does not matter. The number of active neurons is how many "
+            "directions carry nearly all of their energy.",
+        ),
+        tables=(measured_table(result.measured, result.places),),
+        figures=tuple(figures_of(result.measured).values()),
+    )
+
+
+def _cuts(result: StudyResult) -> Section:
+    baseline = Tradeoff(
+        name=result.network, accuracy=result.original.test, multiply_adds=result.cost.multiply_adds,
+        storage_bytes=result.cost.storage_bytes, latency_ms=result.cuts[0].latency_original[0].median_ms,
+    )  # fmt: skip
+    rows = [
+        Tradeoff(
+            name=f"cut after {asnetwork(found).layer}",
+            accuracy=found.tuned.test,
+            accuracy_untuned=found.untuned.test if found.untuned else None,
+            multiply_adds=found.compressed.overall.multiply_adds,
+            storage_bytes=found.compressed.overall.storage_bytes,
+            latency_ms=found.latency[0].median_ms,
+        )
+        for found in result.cuts
+    ]
+    return Section(
+        "Where it can be cut",
+        text=(
+            "After each cut the rest of the network was replaced by a linear map onto the leading directions and a "
+            "polynomial of these few variables, fitted to the network's own outputs and briefly fine-tuned.",
+            result.reason[:1].upper() + result.reason[1:] + ".",
+            *(f"Cut after {asnetwork(found).layer}: {asnetwork(found).message}." for found in result.cuts),
+        ),
+        tables=(cuts_table(result.cuts),),
+        figures=(cost_against_accuracy(rows, baseline), cost_bars(rows, baseline)),
+    )
+
+
+def _provenance(result: StudyResult, options: Mapping[str, Any], seconds: float) -> dict[str, Any]:
+    study = options["study"]
+    timed = result.cuts[0].latency_original[0]
+    return {
+        "network": result.network,
+        "data": result.data,
+        "measured with": f"{result.measured.samples:,} samples, {result.measured.samples_heldout:,} held out; "
+        f"{result.measured.loss}",
+        "choices made on": f"validation split, accuracy {percent(result.original.validation)} before cutting",
+        "fine-tuning": f"{study['epochs']} epochs of distillation",
+        "seed": study["seed"],
+        "latency": f"median of {timed.repeats} forward passes, {timed.threads} threads, {timed.device}",
+        "seconds": round(seconds),
+        **versions(),
+    }

@@ -1,0 +1,96 @@
+"""Results as tables, the same on the page and in the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from corank.experiment.compressing import Evaluated, asnetwork
+from corank.experiment.study import CutPlace
+from corank.measure import ActiveLayer, ActiveSubspaces
+from corank.report import Column, Missing, Table
+from corank.report.format import milliseconds, percent, ratio
+
+NO_CUT = "data flows around this layer, so the network cannot be cut here"
+NO_HELD_OUT = "no gradient energy in the held-out samples"
+
+
+def measured_table(found: ActiveSubspaces, places: Sequence[CutPlace] = ()) -> Table:
+    """A row a layer: width, active neurons, captured energy and, where known, what lies in front of a cut."""
+    columns = [
+        Column("layer"),
+        Column("convolution", note="the layer's number where it ends a convolution"),
+        Column("width", note="features of one sample"),
+        Column(
+            "active neurons",
+            note=f"directions that carry {1 - found.epsilon:.0%} of the gradient energy, a certified range",
+        ),
+        Column("by norm", note=f"directions that carry {1 - found.epsilon:.0%} of the gradient norm within the sketch"),
+        Column("captured", note=f"share of the energy in the first {found.rank} directions", show=percent),
+        Column("held out", note="the same for samples that took no part in finding them", show=percent),
+    ]
+    rows = [list(_measured_row(layer)) for layer in found.layers]
+    if places:
+        columns.append(Column("multiply-adds before", note="in millions, of one sample up to this layer"))
+        for row, place in zip(rows, places, strict=True):
+            row.append(place.pre.multiply_adds_millions if place.pre else Missing(NO_CUT))
+    caption = f"Hidden layers, measured on {found.samples:,} samples and {found.samples_heldout:,} held-out ones."
+    return Table(tuple(columns), tuple(tuple(row) for row in rows), caption)
+
+
+def _measured_row(layer: ActiveLayer) -> Sequence[Any]:
+    heldout = layer.captured_heldout if layer.captured_heldout_by_rank else Missing(NO_HELD_OUT)
+    neurons = layer.active_neurons
+    return layer.layer, layer.index, layer.width, neurons.energy, neurons.norm, layer.captured, heldout
+
+
+def cuts_table(cuts: Sequence[Evaluated]) -> Table:
+    """A row a cut: where, with how many directions, what it costs and how well it works."""
+    columns = (
+        Column("cut after"),
+        Column("directions", note="kept at the cut"),
+        Column("accuracy", note="on the test images", show=percent),
+        Column("before fine-tuning", show=percent),
+        Column("parameters"),
+        Column("smaller", note="storage, original over cut", show=ratio),
+        Column("fewer multiply-adds", show=ratio),
+        Column("one image", note="median time", show=milliseconds),
+        Column("faster", note="one image, measured in turns with the original", show=ratio),
+        Column("64 images", note="how many times faster", show=ratio),
+        Column(
+            "unexplained",
+            note="share of the logits' variance that the polynomial misses on held-out samples, before fine-tuning",
+            show=percent,
+        ),
+    )
+    return Table(columns, tuple(_cut_row(found) for found in cuts), "The cut networks.")
+
+
+def _cut_row(found: Evaluated) -> tuple[Any, ...]:
+    small = asnetwork(found)
+    speedup_batch = found.latency_original[-1].median_ms / found.latency[-1].median_ms
+    return (
+        small.layer, small.rank, found.tuned.test, found.untuned.test if found.untuned else None,
+        small.overall.parameters, small.storage_ratio, small.multiply_adds_ratio, found.latency[0].median_ms,
+        found.speedup, speedup_batch, small.residual_heldout / small.variance,
+    )  # fmt: skip
+
+
+def cost_table(found: Mapping[str, Any]) -> Table:
+    """A row a part of a network: parameters, storage, multiply-adds and latencies."""
+    parts = [name for name in ("network", "pre", "head", "overall") if name in found]
+    batches = [row["batch"] for row in found["network"].get("latency", [])]
+    columns = (
+        Column("part"),
+        Column("parameters"),
+        Column("storage (MB)"),
+        Column("multiply-adds (millions)"),
+        *(Column(f"batch {batch}", show=milliseconds) for batch in batches),
+    )
+    rows = []
+    for name in parts:
+        part = found[name]
+        times = [row["median_ms"] for row in part.get("latency", [])] or [None] * len(batches)
+        rows.append((name, part["parameters"], part["storage_mb"], part["multiply_adds_millions"], *times))
+    where = f", cut after {found['layer']} with {found['rank']} directions" if "layer" in found else ""
+    return Table(columns, tuple(rows), f"{found['name']}{where}")

@@ -1,0 +1,140 @@
+"""A training as a run: defaults, checkpoints to resume from, accuracies, and a run folder at the end."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from corank.errors import InputError
+from corank.experiment.compressing import accuracies
+from corank.experiment.networks import Opened
+from corank.experiment.run_folder import Run, claim, load_run, save_run
+from corank.train import Checkpoint, History, fit, make_fabric
+from corank.train.devices import Devices, checked_device
+from corank.zoo import Batches, Dataset, TrainingDefaults, training_defaults
+
+CHECKPOINT = "checkpoint"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """How a network is trained; None leaves an option to the default of the network and the data.
+
+    Args:
+        epochs: passes over the training split.
+        batch_size: images a step.
+        learning_rate: the largest of the schedule.
+        weight_decay: of the optimiser.
+        seed: of the weights, the order of the images and the noise.
+        device: `cpu`, `cuda` or `cuda:N`.
+        precision: `32-true` or `bf16-mixed`.
+        processes: how many train together.
+
+    Raises:
+        InputError: an option out of its range.
+    """
+
+    epochs: int | None = None
+    batch_size: int | None = None
+    learning_rate: float | None = None
+    weight_decay: float | None = None
+    seed: int = 0
+    device: str = "cpu"
+    precision: str | None = None
+    processes: int = 1
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise InputError(f"{name} must be at least 1, got {value}")
+        if self.learning_rate is not None and not self.learning_rate > 0:
+            raise InputError(f"learning_rate must be positive, got {self.learning_rate}")
+        if self.weight_decay is not None and not self.weight_decay >= 0:
+            raise InputError(f"weight_decay must not be negative, got {self.weight_decay}")
+
+    def run(self, opened: Opened, dataset: Dataset, out: Path, *, overwrite: bool = False) -> Run:
+        """Train a network and write the run folder; a run that was interrupted goes on where it stopped.
+
+        Args:
+            opened: the network; it is trained in place.
+            dataset: trained on its training split.
+            out: the run folder. A finished run with the same options is returned as it is.
+            overwrite: replace a finished run with other options.
+
+        Raises:
+            InputError: the folder holds something else, or the training fails for its options.
+        """
+        defaults = self._filled(training_defaults(opened.origin.name, dataset.name))
+        options = self._options(opened, dataset, defaults)
+        if overwrite:
+            shutil.rmtree(out / CHECKPOINT, ignore_errors=True)
+        finished = claim(out, options, overwrite=overwrite)
+        if finished is not None:
+            return finished
+        fabric = make_fabric(self.device, self.precision, self.processes)
+        if fabric is None:
+            opened.network.to(checked_device(self.device))
+        history = self._fit(opened, dataset, defaults, out, options, fabric)
+        opened.network.cpu().eval()
+        if fabric is None or fabric.global_rank == 0:
+            about = {"command": "train", "data": dataset.name, "options": options, "seed": self.seed,
+                     "seconds": history.row()["seconds"]}  # fmt: skip
+            save_run(out, opened.network, opened.origin, about=about, metrics=_metrics(opened, dataset, history))
+            shutil.rmtree(out / CHECKPOINT, ignore_errors=True)
+        if fabric is not None:
+            fabric.barrier()
+        return load_run(out)
+
+    def _fit(
+        self,
+        opened: Opened,
+        dataset: Dataset,
+        defaults: TrainingDefaults,
+        out: Path,
+        options: Mapping[str, Any],
+        fabric: Devices | None,
+    ) -> History:
+        batches = Batches(
+            dataset.train, defaults.batch_size, shuffle=True, seed=self.seed, augment=defaults.augment
+        )
+        return fit(
+            opened.network,
+            batches,
+            epochs=defaults.epochs,
+            optimiser=defaults.make_optimiser,
+            schedule=defaults.schedule,
+            checkpoint=Checkpoint(out / CHECKPOINT, options=options),
+            seed=self.seed,
+            fabric=fabric,
+            label=f"training {opened.origin.name} on {dataset.name}",
+        )
+
+    def _filled(self, defaults: TrainingDefaults) -> TrainingDefaults:
+        given = {
+            field.name: getattr(self, field.name)
+            for field in fields(TrainingDefaults)
+            if getattr(self, field.name, None) is not None
+        }
+        return replace(defaults, **given)
+
+    def _options(self, opened: Opened, dataset: Dataset, defaults: TrainingDefaults) -> dict[str, Any]:
+        named = {**asdict(defaults), "schedule": repr(defaults.schedule), "augment": repr(defaults.augment)}
+        return {"network": opened.origin.name, "data": dataset.name, **named, "seed": self.seed,
+                "precision": self.precision, "processes": self.processes}  # fmt: skip
+
+
+def _metrics(opened: Opened, dataset: Dataset, history: History) -> dict[str, Any]:
+    last = history.rows[-1]
+    return {
+        **accuracies(opened.network, dataset).row(),
+        "train_accuracy": last.accuracy,
+        "train_loss": last.loss,
+        "epochs": last.epoch,
+        "seconds": history.row()["seconds"],
+        "message": history.message,
+        "history": history.rows,
+    }

@@ -1,0 +1,54 @@
+"""Two networks after each other as one graph, each keeping the names of its parameters and of its points."""
+
+from __future__ import annotations
+
+from torch import Tensor, fx
+
+from corank.errors import InputError
+from corank.network.graph import Call, GraphNetwork, assemble, calls_of, tensors_of
+
+
+def compose(first: GraphNetwork, second: GraphNetwork, prefix: str) -> GraphNetwork:
+    """The network `second(first(x))`, which shares the parameters of both.
+
+    Args:
+        first: keeps its names.
+        second: its tensors and module calls are named `prefix.` and their own names.
+        prefix: a name that `first` does not use.
+
+    Raises:
+        InputError: `first` has a tensor under that prefix.
+
+    Example:
+        >>> import torch
+        >>> from corank.network.graph import capture
+        >>> x = torch.zeros(2, 3)
+        >>> both = compose(capture(torch.nn.Linear(3, 3), x), capture(torch.nn.Linear(3, 1), x), "head")
+        >>> sorted(both.state_dict())
+        ['bias', 'head.bias', 'head.weight', 'weight']
+    """
+    tensors: dict[str, Tensor] = tensors_of(first)
+    if any(name.split(".")[0] == prefix for name in tensors):
+        raise InputError(f"the network already has a part named {prefix!r}: rename it")
+    tensors.update({f"{prefix}.{name}": value for name, value in tensors_of(second).items()})
+    graph = fx.Graph()
+    copies: dict[fx.Node, fx.Node] = {}
+    for node in first.graph.nodes:
+        if node.op != "output":
+            copies[node] = graph.node_copy(node, lambda other: copies[other])
+    copies[second.input_node] = copies[first.output_node]
+    for node in second.graph.nodes:
+        if node.op == "output":
+            graph.output(copies[second.output_node])
+        elif node.op != "placeholder":
+            copies[node] = _copy_named(graph, node, copies, prefix)
+    return assemble(tensors, graph)
+
+
+def _copy_named(graph: fx.Graph, node: fx.Node, copies: dict[fx.Node, fx.Node], prefix: str) -> fx.Node:
+    copy = graph.node_copy(node, lambda other: copies[other])
+    copy.meta = dict(node.meta)
+    copy.meta["calls"] = tuple(Call(f"{prefix}.{call.path}", call.order) for call in calls_of(node))
+    if node.op == "get_attr":
+        copy.target = f"{prefix}.{node.target}"
+    return copy

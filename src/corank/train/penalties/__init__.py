@@ -1,0 +1,6 @@
+"""Weight regularisers, one a file: terms of the loss with a proximal map."""
+
+from corank.train.penalties.base import Penalty as Penalty
+from corank.train.penalties.l1 import L1 as L1
+
+__all__ = ["L1", "Penalty"]

@@ -1,0 +1,88 @@
+"""How each network of the zoo is trained when nobody says otherwise.
+
+Stochastic gradient descent with momentum under one cycle of the step size (Smith and Topin 2018,
+Super-Convergence); the decay of weights, and on CIFAR the crops and flips, are those of He et al. 2016, Deep
+Residual Learning for Image Recognition, section 4.2. A network that is not in the zoo is trained with AdamW,
+whose step size is forgiving where nothing is known of the scale of the weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+import torch
+
+from corank.train.schedules import OneCycle
+from corank.zoo.data.augment import CropAndFlip
+
+OptimiserName = Literal["sgd", "adamw"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingDefaults:
+    """The options of one training.
+
+    Args:
+        epochs: passes over the training split.
+        batch_size: images in a step.
+        learning_rate: the largest of the schedule.
+        optimiser: "sgd" with (heavy-ball) momentum, or "adamw".
+        momentum: of "sgd"; "adamw" has none.
+        weight_decay: on all parameters, coupled in "sgd" and decoupled in "adamw".
+        schedule: from the progress in [0, 1] to the factor of the learning rate.
+        augment: what is done to the stored images of each batch, if anything.
+    """
+
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    optimiser: OptimiserName = "sgd"
+    momentum: float = 0.9
+    weight_decay: float = 5e-4
+    schedule: Callable[[float], float] = field(default_factory=OneCycle)
+    augment: CropAndFlip | None = None
+
+    def make_optimiser(self, parameters: Iterable[torch.nn.Parameter]) -> torch.optim.Optimizer:
+        """The optimiser that these options describe.
+
+        Example:
+            >>> options = training_defaults("cnn4", "mnist")
+            >>> options.make_optimiser([torch.nn.Parameter(torch.zeros(2))]).defaults["momentum"]
+            0.9
+        """
+        if self.optimiser == "sgd":
+            return torch.optim.SGD(
+                parameters, lr=self.learning_rate, momentum=self.momentum, weight_decay=self.weight_decay
+            )
+        return torch.optim.AdamW(parameters, lr=self.learning_rate, weight_decay=self.weight_decay)
+
+
+_CIFAR = TrainingDefaults(epochs=60, batch_size=128, learning_rate=0.1)
+# Measured in test accuracy: cnn4 on MNIST 99.21 to 99.29 % after its 5 epochs (seeds 0, 1, 2), vgg_digits on the
+# digits 99.1 to 99.7 % after its 20 (seeds 0 to 5). The CIFAR rows are the custom of the field, not measured here.
+_NETWORKS = {
+    "cnn4": TrainingDefaults(epochs=5, batch_size=128, learning_rate=0.05),
+    "vgg_digits": TrainingDefaults(epochs=20, batch_size=64, learning_rate=0.1),
+    "vgg19": replace(_CIFAR, learning_rate=0.05),
+} | {f"resnet{depth}": _CIFAR for depth in (20, 32, 44, 56, 110)}
+_OTHER = TrainingDefaults(epochs=20, batch_size=128, learning_rate=1e-3, optimiser="adamw", weight_decay=1e-2)
+_AUGMENT = {"cifar10-jpeg": CropAndFlip()}
+
+
+def training_defaults(network_name: str, data_name: str) -> TrainingDefaults:
+    """How a network is trained on a data set by default.
+
+    Args:
+        network_name: a name of the zoo; any other text means a network of the user's.
+        data_name: a name of the zoo decides the augmentation; other data has none, since what leaves the
+            class of an image alone is not known.
+
+    Example:
+        >>> training_defaults("vgg_digits", "digits").epochs
+        20
+        >>> training_defaults("resnet20", "cifar10-jpeg").augment
+        CropAndFlip(padding=4, flip=True)
+    """
+    return replace(_NETWORKS.get(network_name, _OTHER), augment=_AUGMENT.get(data_name))

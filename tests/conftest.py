@@ -1,0 +1,39 @@
+"""What every test may rely on: fixed seeds, one thread, no display, and the data folder where there is one.
+
+Hypothesis draws the same examples in every run, so that a failure is met again by whoever looks for it.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import settings
+
+os.environ["MPLBACKEND"] = "Agg"
+torch.set_num_threads(1)
+settings.register_profile("corank", derandomize=True, deadline=None, max_examples=25)
+settings.load_profile("corank")
+
+
+@pytest.fixture(autouse=True)
+def fixed_seeds() -> None:
+    """Global generators start every test alike; tests of chance pass their own generator."""
+    random.seed(0)
+    np.random.seed(0)
+    torch.manual_seed(0)
+
+
+@pytest.fixture(scope="session")
+def data_root() -> Path:
+    """The folder of the large data sets; tests that need it are skipped where it is not named."""
+    named = os.environ.get("CORANK_DATA")
+    if not named:
+        pytest.skip("CORANK_DATA does not name the folder that holds mnist/ and cifar10-jpeg.tar.xz")
+    folder = Path(named)
+    assert folder.is_dir(), f"CORANK_DATA must name a folder, got {named!r}"
+    return folder

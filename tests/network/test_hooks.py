@@ -1,0 +1,390 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor, fx, nn
+from torch.nn import functional
+
+from corank.errors import InputError
+from corank.network import GraphNetwork, Layers, Reader, capture
+
+from .architectures import Architecture, build
+
+
+def loss(logits: Tensor) -> Tensor:
+    """A smooth loss, one number a sample, the same for every sample."""
+    flat = logits.flatten(1)
+    return torch.logsumexp(flat, 1) - flat[:, 0] + (flat**2).sum(1)
+
+
+class Recorder(fx.Interpreter):
+    """Computes a graph and keeps every value; one value can be replaced."""
+
+    def __init__(self, graph: GraphNetwork, replaced: dict[str, Tensor] | None = None) -> None:
+        super().__init__(graph, garbage_collect_values=False)
+        self.replaced = replaced or {}
+        self.values: dict[str, Any] = {}
+
+    def run_node(self, n: fx.Node) -> Any:
+        value = self.replaced.get(n.name)
+        value = super().run_node(n) if value is None else value
+        self.values[n.name] = value
+        return value
+
+
+def points_of(architecture: Architecture) -> tuple[GraphNetwork, dict[str, str]]:
+    """The graph, and the operation's name by label of every point that has a gradient."""
+    example = architecture.batch(2)
+    graph = capture(architecture.network, example)
+    layers = Layers(graph, architecture.shape, example.dtype)
+    nodes = [node for node in layers.nodes if layers.shapes[node] is not None]
+    values = Recorder(graph)
+    values.run(example)
+    floating = [node for node in nodes if values.values[node.name].is_floating_point()]
+    return graph, {layers.point(node).label: node.name for node in floating}
+
+
+def one_at_a_time(graph: GraphNetwork, nodes: list[str], x: Tensor) -> dict[str, Tensor]:
+    rows: dict[str, list[Tensor]] = {node: [] for node in nodes}
+    for sample in x:
+        recorder = Recorder(graph)
+        single = sample[None].clone().requires_grad_(x.is_floating_point())
+        value = loss(recorder.run(single)).sum()
+        found = torch.autograd.grad(value, [recorder.values[node] for node in nodes])
+        for node, gradient in zip(nodes, found, strict=True):
+            rows[node].append(gradient)
+    return {node: torch.cat(gradients) for node, gradients in rows.items()}
+
+
+def assert_close(one: Tensor, other: Tensor, relative: float) -> None:
+    """Equal up to a share of the largest entry: the rounding of sums in another order."""
+    assert one.shape == other.shape
+    assert (one - other).abs().max() <= relative * other.abs().max(), (one - other).abs().max()
+
+
+def test_gradients_at_every_point_are_those_of_one_sample_at_a_time(double: Architecture) -> None:
+    graph, nodes = points_of(double)
+    x = double.batch(4)
+    found = Reader(double.network, list(nodes), double.batch(2)).gradients(x, loss)
+    expected = one_at_a_time(graph, list(nodes.values()), x)
+    assert list(found) == list(nodes)
+    for label, gradient in found.items():
+        assert_close(gradient, expected[nodes[label]], 1e-8)
+
+
+def test_gradients_are_central_differences(double: Architecture) -> None:
+    graph, nodes = points_of(double)
+    x, generator = double.batch(2), torch.Generator().manual_seed(0)
+    reader = Reader(double.network, list(nodes)[1 :: 1 + len(nodes) // 4], double.batch(2))
+    gradients, values = reader.gradients(x, loss), reader.activations(x)
+    step = 1e-6  # the error is step^2 of the third derivative, and rounding / step: both below 1e-7 here
+    for label, gradient in gradients.items():
+        direction = torch.randn(gradient.shape, generator=generator, dtype=torch.float64)
+        shifted = []
+        for sign in (1, -1):
+            moved = {nodes[label]: values[label] + sign * step * direction}
+            shifted.append(loss(Recorder(graph, moved).run(x)))
+        slope = (shifted[0] - shifted[1]) / (2 * step)
+        assert torch.allclose(slope, (gradient * direction).flatten(1).sum(1), rtol=1e-5, atol=1e-6), label
+
+
+def test_activations_are_the_values_at_the_points(architecture: Architecture) -> None:
+    graph, nodes = points_of(architecture)
+    x = architecture.batch(3)
+    recorder = Recorder(graph)
+    recorder.run(x)
+    found = Reader(architecture.network, list(nodes), architecture.batch(2)).activations(x)
+    for label, value in found.items():
+        assert torch.equal(value, recorder.values[nodes[label]]), label
+
+
+def test_all_points_together_are_each_point_alone(double: Architecture) -> None:
+    x, example = double.batch(3), double.batch(2)
+    together = Reader(double.network, "*", example)
+    gradients, values = together.gradients(x, loss), together.activations(x)
+    assert len(gradients) >= 1
+    for label in gradients:
+        alone = Reader(double.network, label, example)
+        assert_close(alone.gradients(x, loss)[label], gradients[label], 1e-12)
+        assert torch.equal(alone.activations(x)[label], values[label])
+
+
+def test_module_points_are_read_from_the_network_itself_with_its_in_place_operations() -> None:
+    architecture = build("in_place")
+    reader = Reader(architecture.network, ["conv1", "relu1", "elu", "conv2"], architecture.batch(2))
+    assert reader.network is architecture.network
+    x = architecture.batch(3)
+    values = reader.activations(x)
+    assert torch.equal(values["conv1"], architecture.network.conv1(x))
+    assert (values["conv1"] < 0).any()
+    assert torch.equal(values["relu1"], torch.relu(values["conv1"]))
+    assert torch.equal(values["elu"], functional.elu(values["conv2"]))
+
+
+def test_star_is_every_hidden_layer_with_weights_and_never_the_logits() -> None:
+    labels = {
+        "mlp": ["1", "3"],
+        "functional": ["max_pool2d", "max_pool2d_1", "tanh"],
+        "vgg": ["features.2", "features.6", "features.10", "features.14"],
+        "recurrent": ["lstm", "gru"],
+        "cnn4": ["pool1", "pool2", "relu3"],
+    }
+    for name, expected in labels.items():
+        architecture = build(name)
+        found = Reader(architecture.network, "*", architecture.batch(2)).points
+        assert [point.label for point in found] == expected
+
+
+def test_numbers_names_and_globs_name_the_same_points_once() -> None:
+    architecture = build("vgg")
+    reader = Reader(architecture.network, [1, "features.2", "features.[26]", 2], architecture.batch(2))
+    assert [(point.label, point.index) for point in reader.points] == [("features.2", 1), ("features.6", 2)]
+
+
+def test_a_second_name_of_a_module_is_the_call_under_that_name() -> None:
+    architecture = build("nested_shared")
+    net, x = architecture.network, architecture.batch(3)
+    values = Reader(net, ["a", "b", "block@1"], architecture.batch(2)).activations(x)
+    assert torch.equal(values["a"], net.a(x))
+    assert torch.equal(values["block@1"], net.block(net.block(net.a(x))))
+    assert torch.equal(values["b"], net.a(values["block@1"]))
+
+
+class Namesakes(nn.Module):
+    """A module is called `relu`, and so is an operation before it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second, self.relu = nn.Linear(3, 3), nn.Linear(3, 2), nn.ReLU()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.relu(self.second(torch.relu(self.first(x)))) * 2.0
+
+
+def test_an_operation_with_the_name_of_a_module_has_parentheses() -> None:
+    net, x = Namesakes(), torch.randn(4, 3)
+    values = Reader(net, ["*", "relu"], x).activations(x)
+    assert list(values) == ["relu()", "relu"]
+    assert torch.equal(values["relu()"], torch.relu(net.first(x)))
+    assert torch.equal(values["relu"] * 2, net(x))
+
+
+def test_the_network_computes_in_evaluation_mode_while_it_is_read() -> None:
+    architecture = build("depthwise", torch.float64)
+    x = architecture.batch(4)
+    reader = Reader(architecture.network, "7", architecture.batch(2))
+    values, gradients = reader.activations(x)["7"], reader.gradients(x, loss)["7"]
+    architecture.network.train()
+    assert torch.equal(reader.activations(x)["7"], values)
+    assert torch.equal(reader.gradients(x, loss)["7"], gradients)
+
+
+def snapshot(network: nn.Module) -> list[object]:
+    kinds = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+    modules = [(m.training, [dict(getattr(m, kind)) for kind in kinds], set(vars(m))) for m in network.modules()]
+    tensors = [*network.parameters(), *network.buffers()]
+    known = [(id(t), t.requires_grad, None if t.grad is None else (id(t.grad), t.grad.tolist())) for t in tensors]
+    return [modules, known, [t.tolist() for t in tensors]]
+
+
+@contextmanager
+def left_as_found(network: nn.Module) -> Iterator[None]:
+    """The network goes in with mixed modes, frozen parameters, gradients and a hook of its owner."""
+    generator = torch.Generator().manual_seed(1)
+    for module in network.modules():
+        module.training = bool(torch.rand((), generator=generator) < 0.5)
+    for parameter in network.parameters():
+        parameter.requires_grad_(bool(torch.rand((), generator=generator) < 0.5))
+        parameter.grad = torch.ones_like(parameter)
+    handle = network.register_forward_hook(lambda *_: None)
+    before = snapshot(network)
+    yield
+    assert snapshot(network) == before
+    handle.remove()
+
+
+class Fault(Exception):
+    pass
+
+
+def broken(logits: Tensor) -> Tensor:
+    raise Fault
+
+
+def test_the_network_is_left_as_it_was_found_also_after_an_error(architecture: Architecture) -> None:
+    _, nodes = points_of(architecture)
+    modules = [label for label in nodes if "()" not in label]
+    x = architecture.batch(3)
+    with left_as_found(architecture.network):
+        for wanted in (modules, "*"):
+            reader = Reader(architecture.network, wanted, architecture.batch(2))
+            reader.activations(x)
+            reader.gradients(x, loss)
+            with pytest.raises(Fault):
+                reader.gradients(x, broken)
+            with pytest.raises(InputError):
+                reader.gradients(x, lambda logits: torch.zeros(len(logits)))
+            with pytest.raises((RuntimeError, IndexError, TypeError)):
+                reader.gradients(torch.zeros(2, 3, 1, 1, 1, 1), loss)
+
+
+class Branching(nn.Module):
+    """Its control flow depends on values, so that it has no graph."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.shared, self.last = nn.Linear(4, 3), nn.Linear(3, 3), nn.Linear(3, 2)
+        self.pair = nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = torch.tanh(self.first(x))
+        x = self.shared(x) if x.sum() > 1e6 else self.shared(-x)
+        return self.last(self.shared(torch.relu_(x)))
+
+
+def test_a_network_without_a_graph_is_read_at_its_modules() -> None:
+    net, x = Branching().double(), torch.randn(5, 4, dtype=torch.float64)
+    reader = Reader(net, ["first", "shared@0", "shared@1"], x)
+    values, gradients = reader.activations(x), reader.gradients(x, loss)
+    assert torch.equal(values["shared@0"], net.shared(-torch.tanh(net.first(x))))
+    assert torch.equal(values["shared@1"], net.shared(torch.relu(values["shared@0"])))
+    leaf = values["shared@0"].requires_grad_()
+    total = loss(net.last(net.shared(torch.relu(leaf)))).sum()
+    assert_close(gradients["shared@0"], torch.autograd.grad(total, leaf)[0], 1e-12)
+
+
+@pytest.mark.parametrize(
+    ("layer", "message"),
+    [
+        ("shared", "layer 'shared' is called several times: name one of shared@0, shared@1"),
+        ("shared@7", "layer 'shared@7' did not run"),
+        ("shared@x", "layer 'shared@x' must be a name, or a name and the number of a call as in shared@0"),
+        ("firts", "no layer 'firts' in the network: did you mean first"),
+        (1, "layer 1 needs the network's graph, but Branching cannot be captured"),
+        ("*", "layer '\\*' needs the network's graph, but Branching cannot be captured"),
+        ("pair", "layer 'pair' did not run"),
+    ],
+)
+def test_wrong_layers_of_a_network_without_a_graph_are_named(layer: int | str, message: str) -> None:
+    x = torch.randn(5, 4)
+    with pytest.raises(InputError, match=message):
+        Reader(Branching(), layer, x).activations(x)
+
+
+class Odd(nn.Module):
+    """Every way in which a point can fail to have per-sample gradients."""
+
+    def __init__(self, way: str) -> None:
+        super().__init__()
+        self.way = way
+        self.layer = nn.Linear(3, 3)
+        self.aside = nn.Linear(3, 3)
+        self.pairs = Pair()
+        self.turned = Turned()
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.layer(x)
+        if self.way == "tuple":
+            return self.pairs(x)[0] * 2
+        if self.way == "turned":
+            return self.turned(x).t() * 2
+        if self.way == "aside":
+            return x + 0 * self.aside(x.detach()).detach()
+        if self.way == "infinite":
+            return torch.where(x.sum(1, keepdim=True) > 0, x, torch.sqrt(x - x))
+        if self.way == "mixed":
+            return x - x.mean(0)
+        return (x > 0).to(torch.int64) * 2 + x
+
+
+class Pair(nn.Module):
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        return x + 1, x + 2
+
+
+class Turned(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x.t() + 1
+
+
+@pytest.mark.parametrize(
+    ("way", "layer", "message"),
+    [
+        ("tuple", "pairs", "the output of layer 'pairs' must be one tensor, got tuple"),
+        ("turned", "turned", "the output of layer 'turned' must be one tensor with the batch first"),
+        ("aside", "aside", "no gradient reaches layer 'aside': the loss does not depend on it"),
+        ("mixed", "layer", "the samples of a batch mix after layer 'layer'"),
+        ("integer", "gt", "layer 'gt' gives torch.bool, which has no gradient"),
+        ("", "layr", "no layer 'layr' in the network: did you mean layer"),
+    ],
+)
+def test_points_without_gradients_a_sample_are_refused(way: str, layer: str, message: str) -> None:
+    x = torch.randn(4, 3)
+    with pytest.raises(InputError, match=message):
+        Reader(Odd(way), layer, x).gradients(x, loss)
+
+
+@pytest.mark.parametrize("network", [build("mlp").network, capture(build("mlp").network, torch.zeros(2, 6))])
+def test_a_gradient_that_is_not_finite_is_named_by_layer_and_sample(network: nn.Module) -> None:
+    def steep(logits: Tensor) -> Tensor:
+        return torch.where(torch.arange(len(logits)) == 2, logits.sum(1) * torch.inf, logits.sum(1))
+
+    with pytest.raises(InputError, match="the gradient at layer '1' is not finite for sample 2 of the batch"):
+        Reader(network, "1", torch.zeros(2, 6)).gradients(torch.randn(4, 6), steep)
+
+
+def test_an_output_of_a_module_without_graph_must_have_the_batch_first() -> None:
+    class Free(Odd):
+        def forward(self, x: Tensor) -> Tensor:
+            return super().forward(x) if x.sum() < 1e9 else x
+
+    x = torch.randn(4, 3)
+    with pytest.raises(InputError, match=r"'turned' must have the batch first, got \(3, 4\)"):
+        Reader(Free("turned"), "turned", x).activations(x)
+
+
+def test_batch_statistics_are_refused_by_layer() -> None:
+    net = nn.Sequential(nn.Linear(3, 3), nn.BatchNorm1d(3, track_running_stats=False), nn.Linear(3, 2))
+    with pytest.raises(InputError, match="layer '1' normalises by the statistics of the batch"):
+        Reader(net, "0", torch.zeros(2, 3))
+
+
+def test_an_encoder_that_takes_the_batch_for_the_sequence_is_refused() -> None:
+    layer = nn.TransformerEncoderLayer(8, 2, 12, dropout=0.0)
+    net = nn.Sequential(nn.Linear(4, 8), nn.TransformerEncoder(layer, 1, enable_nested_tensor=False))
+    x = torch.randn(3, 5, 4)
+    with pytest.raises(InputError, match="mix after layer '0'.*batch_first=True"):
+        Reader(net, "0", x).gradients(x, lambda logits: logits.flatten(1).sum(1))
+
+
+@pytest.mark.parametrize("wrong", [lambda logits: logits.sum(), lambda logits: logits])
+def test_a_loss_must_give_one_number_a_sample(wrong: Any) -> None:
+    with pytest.raises(InputError, match=r"one number a sample, \(4,\), got \("):
+        Reader(build("mlp").network, "1", torch.zeros(2, 6)).gradients(torch.randn(4, 6), wrong)
+
+
+def test_a_network_of_one_layer_has_no_hidden_layer() -> None:
+    with pytest.raises(InputError, match="no layer to read"):
+        Reader(nn.Linear(3, 2), "*", torch.zeros(2, 3))
+
+
+@given(width=st.integers(1, 6), depth=st.integers(1, 4), batch=st.integers(1, 5), seed=st.integers(0, 999))
+def test_gradients_of_linear_networks_are_products_of_their_weights(
+    width: int, depth: int, batch: int, seed: int
+) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    net = nn.Sequential(*(nn.Linear(width, width, bias=False) for _ in range(depth + 1))).double()
+    for parameter in net.parameters():
+        parameter.data = torch.randn(parameter.shape, generator=generator, dtype=torch.float64)
+    x = torch.randn(batch, width, generator=generator, dtype=torch.float64)
+    found = Reader(net, [str(number) for number in range(depth)], x).gradients(x, lambda logits: logits.sum(1))
+    gradient = torch.ones(batch, width, dtype=torch.float64)
+    for number in reversed(range(depth)):
+        gradient = gradient @ net[number + 1].weight
+        assert torch.allclose(found[str(number)], gradient, rtol=1e-10, atol=1e-10 * float(gradient.abs().max()))

@@ -1,0 +1,2 @@
+from ..chromium import open_page, browser
+def test_a(measured): measured()

@@ -1,0 +1,36 @@
+"""Members come sorted, the later of two equal names counts, and a folder is not walked without end."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from pathlib import Path, PurePosixPath
+
+from corank.zoo.data.members import read_images
+
+
+def test_the_later_of_two_members_counts_and_all_are_sorted(tmp_path: Path) -> None:
+    path = tmp_path / "twice.tar"
+    with tarfile.open(path, "w") as archive:
+        for name, content in (
+            ("b.png", b"1"),
+            ("a.png", b"old"),
+            ("a.png", b"newer"),
+            ("c.txt", b"no image"),
+        ):
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+    assert list(read_images(path).items()) == [
+        (PurePosixPath("a.png"), b"newer"),
+        (PurePosixPath("b.png"), b"1"),
+    ]
+
+
+def test_a_folder_that_links_to_itself_ends(tmp_path: Path) -> None:
+    (tmp_path / "cat").mkdir()
+    (tmp_path / "cat" / "one.PNG").write_bytes(b"1")
+    (tmp_path / "cat" / "loop").symlink_to(tmp_path)
+    found = read_images(tmp_path)
+    assert found[PurePosixPath("cat/one.PNG")] == b"1"
+    assert all(len(name.parts) <= 4 for name in found)
