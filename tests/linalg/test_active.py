@@ -74,9 +74,7 @@ def test_exact_eigenvalues_give_the_exact_count(exact: Tensor, epsilon: float) -
 
 @settings(max_examples=40, deadline=None)
 @given(seed=st.integers(0, 1000), decay=st.floats(0.5, 1.0), size=st.integers(1, 12), epsilon=shares)
-def test_counts_read_off_a_sketch_contain_the_truth(
-    seed: int, decay: float, size: int, epsilon: float
-) -> None:
+def test_counts_read_off_a_sketch_contain_the_truth(seed: int, decay: float, size: int, epsilon: float) -> None:
     chance = torch.Generator().manual_seed(seed)
     rows = torch.randn(80, 15, generator=chance, dtype=torch.float64) * decay ** torch.arange(15)
     sketch = FrequentDirections(size, 15, dtype=torch.float64).update(rows)
@@ -97,6 +95,12 @@ def test_what_the_others_leave_bounds_the_count_from_below() -> None:
     # Of 10 in all, the second is known to hold 4: the first holds at most 6, however large the shrinkage.
     interval = count_energy(torch.tensor([5.0, 4.0]), shrinkage=100.0, energy=10.0, epsilon=0.3)
     assert (interval.low, interval.high) == (2, 2)
+
+
+def test_norm_interval_is_as_wide_as_the_certificate() -> None:
+    # The eigenvalues may be (12, 1), of which the first holds 0.92, or (2, 2), of which it holds 0.5.
+    interval = count_norm(torch.tensor([2.0, 1.0]), shrinkage=10.0, epsilon=0.05)
+    assert (interval.low, interval.high) == (1, 2)
 
 
 def test_unreached_thresholds_are_not_invented() -> None:

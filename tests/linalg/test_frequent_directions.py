@@ -107,8 +107,9 @@ def test_merging_adds_shrinkage_and_leaves_the_other_alone() -> None:
     assert all(torch.equal(before[name], value) for name, value in right.state_dict().items())
 
 
-def test_merging_with_itself_counts_every_row_twice() -> None:
-    rows = normal(40, 10, 3)
+@pytest.mark.parametrize("count", range(40, 45))  # every fill of the buffer
+def test_merging_with_itself_counts_every_row_twice(count: int) -> None:
+    rows = normal(count, 10, 3)
     sketch = FrequentDirections(4, 10, dtype=torch.float64).update(rows)
     assert_laws(sketch.merge(sketch), torch.cat([rows, rows]))
 

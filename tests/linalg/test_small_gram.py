@@ -10,9 +10,7 @@ from corank.linalg.small_gram import leading_factors
 @pytest.mark.parametrize("decay", [0.9, 0.3])
 def test_agrees_with_an_svd(features: int, decay: float) -> None:
     chance = torch.Generator().manual_seed(features)
-    rows = (
-        torch.randn(12, features, generator=chance, dtype=torch.float64) * decay ** torch.arange(12)[:, None]
-    )
+    rows = torch.randn(12, features, generator=chance, dtype=torch.float64) * decay ** torch.arange(12)[:, None]
     values, vectors = leading_factors(rows, limit=6)
     _, exact, exact_vectors = torch.linalg.svd(rows, full_matrices=False)
     torch.testing.assert_close(values, exact[:6], rtol=0, atol=1e-8 * float(exact[0]))

@@ -29,9 +29,7 @@ def moments_of(z: Tensor, batch: int = 16) -> StreamingMoments:
     cut=st.integers(0, 60),
     seed=st.integers(0, 99),
 )
-def test_streams_and_merges_equal_the_whole(
-    samples: int, features: int, batch: int, cut: int, seed: int
-) -> None:
+def test_streams_and_merges_equal_the_whole(samples: int, features: int, batch: int, cut: int, seed: int) -> None:
     z = normal(samples, features, seed) @ normal(features, features, seed + 1) + 3
     merged = moments_of(z[:cut], batch) if cut else StreamingMoments(features)
     merged.merge(moments_of(z[cut:], batch) if cut < samples else StreamingMoments(features))
@@ -57,9 +55,7 @@ def test_whitened_points_are_standard(features: int, seed: int) -> None:
     whitened = moments_of(white)
     torch.testing.assert_close(whitened.mean, torch.zeros(features, dtype=torch.float64), rtol=0, atol=1e-6)
     # z = 5 + 1e-6 keeps ten digits of its spread; the condition number of the mixing costs the rest.
-    torch.testing.assert_close(
-        whitened.covariance, torch.eye(features, dtype=torch.float64), rtol=0, atol=1e-4
-    )
+    torch.testing.assert_close(whitened.covariance, torch.eye(features, dtype=torch.float64), rtol=0, atol=1e-4)
 
 
 def test_directions_without_variance_are_centred_and_keep_unit_scale() -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from corank.network import Normalised
+from corank.network import GraphNetwork, Layers, Normalised, capture
 from corank.zoo.nets import VGG, ResNet, cnn4
 
 
@@ -105,7 +106,7 @@ class InPlace(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.relu1(self.conv1(x))
-        y = self.elu(self.conv2(x))
+        y = self.elu(self.conv2(x)) + 1.0
         y *= 2.0
         x = x + 1.0
         x += y
@@ -363,3 +364,20 @@ def build(name: str, dtype: torch.dtype = torch.float32) -> Architecture:
                 nn.init.uniform_(module.weight, 0.5, 1.5)
                 nn.init.normal_(module.bias, 0, 0.2)
     return Architecture(name, network, shape, vocabulary)
+
+
+@dataclass(frozen=True)
+class Captured:
+    """An architecture with its graph and the points of it, for tests that change none of them."""
+
+    architecture: Architecture
+    graph: GraphNetwork
+    layers: Layers
+
+
+@cache
+def captured(name: str, dtype: torch.dtype = torch.float32) -> Captured:
+    architecture = build(name, dtype)
+    example = architecture.batch(2)
+    graph = capture(architecture.network, example)
+    return Captured(architecture, graph, Layers(graph, architecture.shape, example.dtype))

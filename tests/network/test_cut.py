@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 
 import pytest
 import torch
@@ -11,7 +12,7 @@ from corank.network import Layers, Normalised, capture, cut
 from corank.network.cut import Cut
 from corank.zoo.nets import ResNet, vgg19
 
-from .architectures import BUILDERS, Architecture, build
+from .architectures import BUILDERS, Architecture, build, captured
 
 
 def parameter_names(network: nn.Module) -> set[str]:
@@ -33,13 +34,11 @@ class Sliced:
 
 @pytest.fixture(scope="module", params=list(BUILDERS))
 def sliced(request: pytest.FixtureRequest) -> Sliced:
-    architecture = build(request.param)
-    example = architecture.batch(2)
-    graph = capture(architecture.network, example)
-    layers = Layers(graph, architecture.shape, example.dtype)
-    labels = [layers.point(node).label for node in layers.legal_cuts]
+    found = captured(request.param)
+    labels = [found.layers.point(node).label for node in found.layers.legal_cuts]
     assert len(set(labels)) == len(labels) >= 4
-    return Sliced(architecture, layers, [cut(graph, label, example) for label in labels])
+    cuts = [cut(found.graph, label, found.architecture.batch(2)) for label in labels]
+    return Sliced(found.architecture, found.layers, cuts)
 
 
 def test_halves_after_each_other_are_the_whole_bit_for_bit_at_every_legal_cut(sliced: Sliced) -> None:
@@ -143,7 +142,8 @@ def test_halves_of_a_network_in_training_mode_compute_in_evaluation_mode() -> No
 
 
 def test_the_numbers_of_the_convolutions_are_those_of_the_papers() -> None:
-    graph, x = capture(vgg19(classes=10), torch.zeros(2, 3, 32, 32)), torch.zeros(2, 3, 32, 32)
+    x = torch.zeros(2, 3, 32, 32)
+    graph = capture(vgg19(classes=10), x)
     features = [cut(graph, number, x).features for number in (4, 5, 6, 7, 8, 9, 16)]
     assert features == [8192, 16384, 16384, 16384, 4096, 8192, 512]
 
@@ -151,9 +151,10 @@ def test_the_numbers_of_the_convolutions_are_those_of_the_papers() -> None:
 def test_whole_residual_blocks_are_cut_and_halves_of_them_are_not() -> None:
     x = torch.zeros(2, 3, 32, 32)
     graph = capture(ResNet(18, classes=10), x)
-    features = {number: cut(graph, number, x).features for number in (61, 67, 73, 75, 81, 87)}
-    assert features == {61: 8192, 67: 8192, 73: 8192, 75: 4096, 81: 4096, 87: 4096}
     layers = Layers(graph, (3, 32, 32))
+    shapes = [layers.shapes[node] for node in layers.convolutions]
+    features = {number: prod(shapes[number - 1] or ()) for number in (61, 67, 73, 75, 81, 87)}
+    assert features == {61: 8192, 67: 8192, 73: 8192, 75: 4096, 81: 4096, 87: 4096}
     assert len(layers.convolutions) == 109
     legal = [number for number in range(1, 110) if layers.convolutions[number - 1] in layers.legal_cuts]
     assert legal == list(range(1, 110, 2))

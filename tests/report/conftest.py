@@ -10,9 +10,11 @@ import torch
 
 from corank.measure import ActiveLayer, ActiveNeurons, ActiveSubspaces
 from corank.result import Interval
+from tests.chromium import browser, open_page
 
-pytest_plugins = ()
+__all__ = ["browser", "open_page"]
 
+ENERGY, NORM = Interval(3, 5), Interval(2, 2)
 Measured = Callable[..., ActiveSubspaces]
 
 
@@ -29,13 +31,13 @@ def make(
     width: int = 512,
     decay: float = 0.6,
     uncertainty: float = 1e-3,
-    energy: Interval = Interval(3, 5),
-    norm: Interval = Interval(2, 2),
+    energy: Interval = ENERGY,
+    norm: Interval = NORM,
     held_out: bool = True,
     name: str = "features.{}",
 ) -> ActiveSubspaces:
     def layer(place: int) -> ActiveLayer:
-        eigenvalues = tuple(decay ** (k + place / layers) for k in range(directions))
+        eigenvalues = tuple(decay ** (k * (1 + place / layers)) for k in range(directions))
         trace = sum(eigenvalues) * 1.1
         captured = tuple(sum(eigenvalues[: k + 1]) / trace for k in range(directions)) if held_out else ()
         return ActiveLayer(

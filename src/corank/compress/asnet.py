@@ -10,6 +10,7 @@ whole, with a step size of its own for the new layers.
 from __future__ import annotations
 
 import copy
+import math
 from dataclasses import dataclass, field
 from typing import final
 
@@ -28,6 +29,7 @@ from corank.train.evaluate import device_of
 
 HEAD = "asnet"
 SAMPLES_PER_TERM = 10
+SAMPLES_AT_LEAST = 4096
 ENOUGH_PER_TERM = 5
 
 
@@ -120,13 +122,15 @@ class ASNet(Compressor):
 
     def __post_init__(self) -> None:
         for name, least in (("rank", 1), ("order", 0), ("epochs", 0), ("ridge", 0)):
-            if getattr(self, name) < least:
-                raise InputError(f"{name} must be at least {least}, got {getattr(self, name)}")
+            if not least <= getattr(self, name) < math.inf:
+                raise InputError(f"{name} must be at least {least} and finite, got {getattr(self, name)}")
         for name in ("pre_rate", "head_rate"):
-            if not getattr(self, name) > 0:
-                raise InputError(f"{name} must be positive, got {getattr(self, name)}")
+            if not 0 < getattr(self, name) < math.inf:
+                raise InputError(f"{name} must be positive and finite, got {getattr(self, name)}")
         if not 0 <= self.beta <= 1:
             raise InputError(f"beta must lie between 0 and 1, got {self.beta}")
+        if self.samples is not None and self.samples < 1:
+            raise InputError(f"samples must be at least 1, got {self.samples}")
 
     def compress(self, network: nn.Module, batches: Batches) -> ASNetwork:
         """Build the ASNet of a network; see `Compressor.compress`.
@@ -144,22 +148,22 @@ class ASNet(Compressor):
         halves = cut(network, self.layer, example)
         if self.rank > halves.features:
             raise InputError(f"rank must be at most the {halves.features} features at the cut, got {self.rank}")
-        found = ActiveSubspace(layer=self.layer, rank=self.rank, samples=self.samples).measure(network, batches).layers[0]
+        measure = ActiveSubspace(layer=self.layer, rank=self.rank, samples=self.samples)
+        found = measure.measure(network, batches).layers[0]
         if len(found.directions) < self.rank:
             raise InputError(
                 f"rank {self.rank} needs as many directions with gradients, the {found.samples} samples have "
                 f"{len(found.directions)}: lower the rank or give more samples"
             )
         terms = number_of_terms(self.rank, self.order)
-        expansion = fit_expansion(
-            halves, found.directions, there, order=self.order, ridge=self.ridge, samples=SAMPLES_PER_TERM * terms
-        )
-        head = capture(expansion.module(), example.new_zeros(2, *halves.shape))
+        wanted = max(SAMPLES_PER_TERM * terms, SAMPLES_AT_LEAST)
+        expansion = fit_expansion(halves, found.directions, there, order=self.order, ridge=self.ridge, samples=wanted)
+        head = capture(expansion.module(), found.directions.new_zeros(2, *halves.shape))
         fitted = compose(halves.pre, head, HEAD)
         tuned, training = self._fine_tune(network, fitted, batches)
         before = cost(network, example.shape[1:], example.dtype)
         pre = cost(halves.pre, example.shape[1:], example.dtype)
-        after = cost(head, halves.shape)
+        after = cost(head, halves.shape, found.directions.dtype)
         return ASNetwork(
             network=tuned,
             fitted=fitted,

@@ -74,12 +74,13 @@ def forecast(network: nn.Module, layer: Layer, example: Tensor, *, rank: int, or
     if order < 0:
         raise InputError(f"order must be at least 0, got {order}")
     with torch.no_grad(), evaluation_mode(network):
-        classes = network(example[:1]).shape[1]
-    empty = PolynomialChaos(
-        torch.zeros(rank, halves.features), torch.zeros(classes, number_of_terms(rank, order)), order
-    )
-    head = capture(empty, torch.zeros(2, *halves.shape))
-    pre_cost, head_cost = cost(halves.pre, example.shape[1:], example.dtype), cost(head, halves.shape)
+        logits = network(example[:1])
+    if logits.ndim != 2:
+        raise InputError(f"the network must return logits (B, classes), got shape {tuple(logits.shape)}")
+    terms = number_of_terms(rank, order)
+    empty = PolynomialChaos(logits.new_zeros(rank, halves.features), logits.new_zeros(logits.shape[1], terms), order)
+    head = capture(empty, logits.new_zeros(2, *halves.shape))
+    pre_cost, head_cost = cost(halves.pre, example.shape[1:], example.dtype), cost(head, halves.shape, logits.dtype)
     return Forecast(
         layer=halves.point.label,
         features=halves.features,

@@ -17,6 +17,7 @@ from corank.errors import InputError
 from corank.experiment.compressing import Accuracies, Evaluated, accuracies, asnetwork, compress_and_evaluate
 from corank.linalg import number_of_terms
 from corank.measure import ActiveLayer, ActiveSubspace, ActiveSubspaces
+from corank.measure.heldout import EVERY as HELD_OUT_EVERY
 from corank.network import Cost, Layer, Layers, capture, cost, cut
 from corank.result import Result, Scalar
 from corank.zoo.data import Batches, Dataset
@@ -24,6 +25,7 @@ from corank.zoo.data import Batches, Dataset
 PLACES = (0.25, 0.5, 0.75)
 SAMPLES_PER_TERM = 5
 LARGEST_RANK = 50
+HELD_OUT_SHARE = 0.95
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +92,8 @@ class Study:
 
     Args:
         layers: where to cut; empty chooses three places by their share of the multiply-adds.
-        rank: directions kept at every cut; None takes the active neurons by energy, as far as the data allow.
+        rank: directions kept at every cut; None takes those that carry 95 % of the gradient energy, of held-out
+            samples too, as far as the data allow.
         order: of the polynomial.
         samples: gradients in the sketches; None takes all there are.
         fit_samples: training samples that are used at all; None takes all.
@@ -195,15 +198,16 @@ class Study:
         )
 
     def _rank(self, found: ActiveLayer | None, samples: int) -> int:
-        """The active neurons by energy, as far as directions, data and the largest rank allow."""
-        usable = int(samples * 0.8)
+        """The directions that carry the energy of the sketch and of held-out gradients, as far as the data allow."""
+        usable = int(samples * (1 - 1 / HELD_OUT_EVERY))
         most = LARGEST_RANK
         while most > 1 and SAMPLES_PER_TERM * number_of_terms(most, self.order) > usable:
             most -= 1
         if found is None:
             return most
-        count = found.active_neurons.energy.high or most
-        return min(count, most, len(found.directions))
+        most = min(most, len(found.directions))
+        reached = [k for k, share in enumerate(found.captured_heldout_by_rank, 1) if share >= HELD_OUT_SHARE]
+        return min(most, max(found.active_neurons.energy.high or most, reached[0] if reached else most))
 
 
 def recommend(cuts: Sequence[Evaluated], tolerance: float) -> tuple[str | None, str]:

@@ -50,18 +50,12 @@ def cuts_table(cuts: Sequence[Evaluated]) -> Table:
         Column("cut after"),
         Column("directions", note="kept at the cut"),
         Column("accuracy", note="on the test images", show=percent),
-        Column("before fine-tuning", show=percent),
-        Column("parameters"),
-        Column("smaller", note="storage, original over cut", show=ratio),
-        Column("fewer multiply-adds", show=ratio),
-        Column("one image", note="median time", show=milliseconds),
-        Column("faster", note="one image, measured in turns with the original", show=ratio),
-        Column("64 images", note="how many times faster", show=ratio),
-        Column(
-            "unexplained",
-            note="share of the logits' variance that the polynomial misses on held-out samples, before fine-tuning",
-            show=percent,
-        ),
+        Column("untuned", note="accuracy before fine-tuning", show=percent),
+        Column("storage", note="how many times smaller", show=ratio),
+        Column("multiply-adds", note="how many times fewer", show=ratio),
+        Column("faster", note="one image, median time measured in turns with the original", show=ratio),
+        Column("batch of 64", note="the same for 64 images", show=ratio),
+        Column("missed", note="share of the logits' variance that the fitted polynomial misses on held-out samples", show=percent),
     )
     return Table(columns, tuple(_cut_row(found) for found in cuts), "The cut networks.")
 
@@ -71,8 +65,8 @@ def _cut_row(found: Evaluated) -> tuple[Any, ...]:
     speedup_batch = found.latency_original[-1].median_ms / found.latency[-1].median_ms
     return (
         small.layer, small.rank, found.tuned.test, found.untuned.test if found.untuned else None,
-        small.overall.parameters, small.storage_ratio, small.multiply_adds_ratio, found.latency[0].median_ms,
-        found.speedup, speedup_batch, small.residual_heldout / small.variance,
+        small.storage_ratio, small.multiply_adds_ratio, found.speedup, speedup_batch,
+        small.residual_heldout / small.variance,
     )  # fmt: skip
 
 

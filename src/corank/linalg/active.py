@@ -58,9 +58,7 @@ def count_energy(eigenvalues: Tensor, shrinkage: float, energy: float, epsilon: 
     return Interval(low if low is not None else len(known) + 1, high)
 
 
-def count_norm(
-    eigenvalues: Tensor, shrinkage: float, epsilon: float, *, leading: int | None = None
-) -> Interval:
+def count_norm(eigenvalues: Tensor, shrinkage: float, epsilon: float, *, leading: int | None = None) -> Interval:
     """The smallest i with `|sigma_1..sigma_i| / |sigma_1..sigma_r| >= 1 - epsilon`, as a certified interval.
 
     With H = `lambda_1 + ... + lambda_i` and R = `lambda_{i+1} + ... + lambda_r` the criterion reads
@@ -117,8 +115,7 @@ def _checked(eigenvalues: Tensor, shrinkage: float, epsilon: float) -> Tensor:
     if wrong.any():
         place = int(wrong.nonzero()[0])
         raise InputError(
-            "eigenvalues must be finite, not negative and descending, "
-            f"got {float(known[place])} at place {place}"
+            f"eigenvalues must be finite, not negative and descending, got {float(known[place])} at place {place}"
         )
     return known
 

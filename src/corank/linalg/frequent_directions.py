@@ -77,7 +77,7 @@ class FrequentDirections(Sketch):
 
     def _absorb(self, rows: Tensor) -> None:
         self._choose_unit()
-        as_held = (rows.dtype, rows.device, self._unit, rows.stride(1)) == (self.dtype, self.device, 1.0, 1)
+        as_held = (rows.dtype, rows.device, self._unit) == (self.dtype, self.device, 1.0)
         start = 0
         while start < len(rows):
             piece = rows[start : start + 2 * self.size - self._filled]

@@ -150,9 +150,7 @@ class HermiteBasis:
             tensor([-5.,  2.], dtype=torch.float64)
         """
         if coefficients.ndim != 2 or len(coefficients) != self.terms:
-            raise InputError(
-                f"coefficients must have shape ({self.terms}, outputs), got {tuple(coefficients.shape)}"
-            )
+            raise InputError(f"coefficients must have shape ({self.terms}, outputs), got {tuple(coefficients.shape)}")
         if shift.shape != (self.variables,):
             raise InputError(f"shift must have shape ({self.variables},), got {tuple(shift.shape)}")
         source, target, variable, weight = self._derivatives(coefficients.device)

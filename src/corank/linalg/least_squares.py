@@ -131,8 +131,7 @@ class StreamingLeastSquares:
         self._require_samples()
         if coefficients.shape != (self.features, self.targets):
             raise InputError(
-                f"coefficients must have shape ({self.features}, {self.targets}), "
-                f"got {tuple(coefficients.shape)}"
+                f"coefficients must have shape ({self.features}, {self.targets}), got {tuple(coefficients.shape)}"
             )
         c = coefficients.detach().to(self._gram)
         explained = (c * (2 * self._cross - self._gram @ c)).sum()

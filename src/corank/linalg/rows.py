@@ -36,9 +36,7 @@ def check_rows(rows: Tensor, width: int, name: str = "rows") -> Tensor:
     if not rows.is_floating_point():
         raise InputError(f"{name} must be real floating-point numbers, got {rows.dtype}: convert them first")
     if rows.ndim != 2 or rows.shape[1] != width:
-        raise InputError(
-            f"{name} must have shape (batch, {width}), got {tuple(rows.shape)}: flatten each sample first"
-        )
+        raise InputError(f"{name} must have shape (batch, {width}), got {tuple(rows.shape)}: flatten each sample first")
     return rows.detach()
 
 

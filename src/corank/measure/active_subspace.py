@@ -20,10 +20,11 @@ from torch.nn import functional
 
 from corank.errors import InputError
 from corank.linalg import FrequentDirections, count_energy, count_norm
-from corank.measure.base import Batches, Measure, Measurement, first_batch
+from corank.measure.base import Batches, Measure, Measurement, first_batch, taking
 from corank.measure.heldout import HeldOut
 from corank.network import Layer, Point, Reader
 from corank.result import Interval, Result, Scalar
+
 
 @dataclass(frozen=True, kw_only=True)
 class ActiveNeurons:
@@ -150,11 +151,14 @@ class ActiveSubspace(Measure):
 
     def _measure(self, network: nn.Module, batches: Batches) -> ActiveSubspaces:
         wanted = self.layer if isinstance(self.layer, str | int) else list(self.layer)
-        reader = Reader(network, wanted, first_batch(batches)[0])
+        first, _ = first_batch(batches)
+        reader = Reader(network, wanted, first)
         sketches: dict[str, FrequentDirections] = {}
         heldout = HeldOut()
-        for number, (x, y) in enumerate(self._limited(batches, heldout)):
-            for label, gradient in _gradients(reader, x, y, number).items():
+        for number, x, y in self._limited(batches, heldout):
+            with taking(number, x, first):
+                gradients = _gradients(reader, x, y, number)
+            for label, gradient in gradients.items():
                 rows = gradient.flatten(1)
                 if label not in sketches:
                     sketches[label] = self._sketch(rows)
@@ -171,14 +175,14 @@ class ActiveSubspace(Measure):
             samples_heldout=heldout.count,
         )
 
-    def _limited(self, batches: Batches, heldout: HeldOut) -> Iterator[tuple[Tensor, Tensor]]:
-        """The batches of the sketch, until it has its samples; held-out samples go aside."""
+    def _limited(self, batches: Batches, heldout: HeldOut) -> Iterator[tuple[int, Tensor, Tensor]]:
+        """The numbered batches of the sketch, until it has its samples; held-out samples go aside."""
         left = math.inf if self.samples is None else self.samples
-        for x, y in batches:
+        for number, (x, y) in enumerate(batches):
             x, y = heldout.take(x, y)
-            if len(x) and left > 0:
+            if len(x):
                 size = int(min(left, len(x)))
-                yield x[:size], y[:size]
+                yield number, x[:size], y[:size]
                 left -= size
             if left <= 0:
                 return
@@ -197,7 +201,7 @@ class ActiveSubspace(Measure):
         directions = {label: sketch.right_vectors[: self.rank] for label, sketch in sketches.items()}
         captured = {label: torch.zeros(len(vectors), dtype=torch.float64) for label, vectors in directions.items()}
         energy = dict.fromkeys(sketches, 0.0)
-        for number, (x, y) in enumerate(heldout.batches):
+        for number, x, y in heldout.batches:
             for label, gradient in _gradients(reader, x, y, number).items():
                 rows = gradient.flatten(1).to(directions[label].dtype)
                 captured[label] += (rows @ directions[label].T).double().square().sum(0).cpu()
@@ -235,10 +239,12 @@ def _gradients(reader: Reader, x: Tensor, y: Tensor, batch: int) -> dict[str, Te
     def loss(logits: Tensor) -> Tensor:
         if logits.ndim != 2:
             raise InputError(f"the network must return logits (B, classes), got shape {tuple(logits.shape)}")
+        if y.ndim != 1 or y.is_floating_point():
+            raise InputError(f"labels must be whole numbers of shape (B,), got {y.dtype} of shape {tuple(y.shape)}")
         if len(y) and not 0 <= int(y.min()) <= int(y.max()) < logits.shape[1]:
             wrong = y[(y < 0) | (y >= logits.shape[1])][0]
-            raise InputError(f"label {int(wrong)} in batch {batch} is outside 0 .. {logits.shape[1] - 1}")
-        return functional.cross_entropy(logits, y, reduction="none")
+            raise InputError(f"label {int(wrong)} is outside 0 .. {logits.shape[1] - 1}")
+        return functional.cross_entropy(logits, y.long(), reduction="none")
 
     try:
         return reader.gradients(x, loss)

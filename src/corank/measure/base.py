@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -14,7 +15,7 @@ from corank.network.guard import unchanged
 from corank.result import Result
 from corank.train.evaluate import Batches, device_of
 
-__all__ = ["Batches", "Measure", "Measurement", "OnDevice", "first_batch"]
+__all__ = ["Batches", "Measure", "Measurement", "OnDevice", "first_batch", "taking"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,19 +48,65 @@ class OnDevice:
     """Batches moved to a device as they come.
 
     Args:
-        batches: any re-iterable of batches `(x, y)`; each checked to be a pair of as many inputs as labels.
+        batches: any re-iterable of batches `(x, y)`; each is checked to be finite inputs with as many labels.
         device: where they go.
+
+    Raises:
+        InputError: an iterator, which could be gone through only once; while iterating, a batch of another form.
+
+    Example:
+        >>> list(OnDevice([(torch.zeros(2, 1), torch.tensor([0]))], torch.device("cpu")))
+        Traceback (most recent call last):
+        corank.errors.InputError: batch 0 must be inputs (B, ...) with B labels, got shapes (2, 1) and (1,)
     """
 
     def __init__(self, batches: Batches, device: torch.device) -> None:
+        if isinstance(batches, Iterator):
+            raise InputError(
+                f"data must be re-iterable, got a {type(batches).__name__}: give a list of batches or a DataLoader"
+            )
         self.batches = batches
         self.device = device
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        for batch in self.batches:
-            if not isinstance(batch, tuple | list) or len(batch) != 2 or len(batch[0]) != len(batch[1]):
-                raise InputError("data must be batches (x, y) with one label a sample")
-            yield batch[0].to(self.device), batch[1].to(self.device)
+        for number, batch in enumerate(self.batches):
+            _check_form(number, batch)
+            x, y = batch[0].to(self.device), batch[1].to(self.device)
+            wrong = (~torch.isfinite(x)).nonzero()
+            if len(wrong):
+                raise InputError(f"sample {int(wrong[0, 0])} of batch {number} is not finite: drop or repair it")
+            yield x, y
+
+
+def _check_form(number: int, batch: object) -> None:
+    parts = list(batch) if isinstance(batch, tuple | list) else [batch]
+    tensors = [part for part in parts if isinstance(part, Tensor)]
+    if len(parts) != 2 or len(tensors) != 2:
+        kinds = ", ".join(type(part).__name__ for part in parts)
+        raise InputError(f"batch {number} must be a pair of tensors, inputs and labels, got {kinds}")
+    x, y = tensors
+    if x.ndim == 0 or x.shape[:1] != y.shape[:1]:
+        raise InputError(
+            f"batch {number} must be inputs (B, ...) with B labels, got shapes {tuple(x.shape)} and {tuple(y.shape)}"
+        )
+
+
+@contextmanager
+def taking(number: int, x: Tensor, first: Tensor) -> Iterator[None]:
+    """Name the batch at which a network fails, if its samples are not like those of the first batch.
+
+    Raises:
+        InputError: a failure on such a batch.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if (x.shape[1:], x.dtype) == (first.shape[1:], first.dtype):
+            raise
+        raise InputError(
+            f"the samples of batch {number} have shape {tuple(x.shape[1:])} and {x.dtype} where those of batch 0 have "
+            f"{tuple(first.shape[1:])} and {first.dtype}: the network does not take both"
+        ) from error
 
 
 def first_batch(batches: Batches) -> tuple[Tensor, Tensor]:

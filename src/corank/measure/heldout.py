@@ -10,24 +10,35 @@ AT_MOST = 1000
 
 
 class HeldOut:
-    """Every fifth sample of a stream, up to a thousand, kept in memory.
+    """Every fifth sample of a stream, up to a thousand, kept in memory; batches may have any sizes.
+
+    Attributes:
+        batches: what was put aside, `(number of its batch, x, y)`.
+        count: how many samples that is.
 
     Example:
         >>> held = HeldOut()
-        >>> x, y = held.take(torch.arange(10.0), torch.arange(10))
-        >>> y.tolist(), [labels.tolist() for _, labels in held.batches], held.count
-        ([0, 1, 2, 3, 5, 6, 7, 8], [[4, 9]], 2)
+        >>> [held.take(x, x)[1].tolist() for x in torch.arange(12).split(3)]
+        [[0, 1, 2], [3, 5], [6, 7, 8], [10, 11]]
+        >>> [(number, labels.tolist()) for number, _, labels in held.batches], held.count
+        ([(1, [4]), (3, [9])], 2)
     """
 
     def __init__(self) -> None:
-        self.batches: list[tuple[Tensor, Tensor]] = []
+        self.batches: list[tuple[int, Tensor, Tensor]] = []
         self.count = 0
+        self._batches_seen = 0
+        self._samples_seen = 0
 
     def take(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-        """Put every fifth sample of a batch aside and return the others."""
-        aside = torch.arange(len(x), device=x.device) % EVERY == EVERY - 1
-        if self.count >= AT_MOST or not aside.any():
+        """Put every fifth sample aside and return the others of the batch."""
+        place = torch.arange(self._samples_seen, self._samples_seen + len(x), device=x.device)
+        aside = (place % EVERY == EVERY - 1) & (place < EVERY * AT_MOST)
+        number = self._batches_seen
+        self._batches_seen += 1
+        self._samples_seen += len(x)
+        if not aside.any():
             return x, y
-        self.batches.append((x[aside], y[aside]))
-        self.count += int(aside.sum())
+        self.batches.append((number, x[aside], y[aside]))
+        self.count += len(self.batches[-1][1])
         return x[~aside], y[~aside]

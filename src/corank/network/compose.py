@@ -17,7 +17,7 @@ def compose(first: GraphNetwork, second: GraphNetwork, prefix: str) -> GraphNetw
         prefix: a name that `first` does not use.
 
     Raises:
-        InputError: `first` has a tensor under that prefix.
+        InputError: `first` has a part of that name, or it is no name.
 
     Example:
         >>> import torch
@@ -27,8 +27,11 @@ def compose(first: GraphNetwork, second: GraphNetwork, prefix: str) -> GraphNetw
         >>> sorted(both.state_dict())
         ['bias', 'head.bias', 'head.weight', 'weight']
     """
+    if not prefix or "." in prefix:
+        raise InputError(f"a part needs a name without dots, got {prefix!r}")
     tensors: dict[str, Tensor] = tensors_of(first)
-    if any(name.split(".")[0] == prefix for name in tensors):
+    paths = [*tensors, *(call.path for node in first.graph.nodes for call in calls_of(node))]
+    if any(path.split(".")[0] == prefix for path in paths):
         raise InputError(f"the network already has a part named {prefix!r}: rename it")
     tensors.update({f"{prefix}.{name}": value for name, value in tensors_of(second).items()})
     graph = fx.Graph()

@@ -6,20 +6,20 @@ biases, normalisations, additions and pooling. Storage counts parameters, not bu
 
 from __future__ import annotations
 
-import copy
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch._subclasses import FakeTensorMode
+from torch.func import functional_call
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from corank.errors import InputError
-from corank.network.graph import evaluation_mode
+from corank.network.graph import evaluation_mode, tensors_of
 from corank.result import Result, Scalar
 
 
@@ -92,15 +92,18 @@ def cost(network: nn.Module, sample_shape: Sequence[int], dtype: torch.dtype = t
 
 def _multiply_adds(network: nn.Module, shape: tuple[int, ...], dtype: torch.dtype) -> int:
     device = next(network.parameters(), torch.empty(0)).device
-    counter = FlopCounterMode(display=False)
+    own = tensors_of(network)
+    counter, fake = FlopCounterMode(display=False), FakeTensorMode(allow_non_fake_inputs=True)
     with evaluation_mode(network), _attributes_kept(network), _counted_operations(), torch.no_grad():
         try:
-            with FakeTensorMode(allow_non_fake_inputs=True), counter:
-                network(torch.empty(shape, dtype=dtype, device=device))
+            shapes: dict[str, Tensor] = {name: fake.from_tensor(value) for name, value in own.items()}
+            with fake, counter:
+                functional_call(network, shapes, (torch.empty(shape, dtype=dtype, device=device),))
         except Exception:  # the network looks at values, or does not take the sample
+            copies = {name: value.detach().clone() for name, value in own.items()}
             try:
                 with counter:
-                    copy.deepcopy(network)(torch.zeros(shape, dtype=dtype, device=device))
+                    functional_call(network, copies, (torch.zeros(shape, dtype=dtype, device=device),))
             except Exception as error:
                 reason = (str(error).strip() or type(error).__name__).splitlines()[0]
                 raise InputError(

@@ -284,9 +284,13 @@ def _calls(stack: Mapping[str, tuple[str, Any]], prefix: str) -> tuple[Call, ...
 
 
 def _remember_mode(node: fx.Node) -> None:
-    for place, argument in enumerate(node.target._schema.arguments):  # type: ignore[union-attr]
-        if argument.name in TRAINING_ARGUMENTS and place < len(node.args) and node.args[place] is False:
-            node.meta["mode"] = place
+    arguments = node.target._schema.arguments  # type: ignore[union-attr]
+    for place, argument in enumerate(arguments):
+        if argument.name in TRAINING_ARGUMENTS and argument.name not in node.kwargs:
+            left_out = arguments[len(node.args) : place + 1]  # as they have their default values
+            node.args = (*node.args, *(other.default_value for other in left_out))
+            if node.args[place] is False:
+                node.meta["mode"] = place
 
 
 def _set_argument(node: fx.Node, place: int, value: bool) -> bool:

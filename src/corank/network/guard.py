@@ -18,35 +18,59 @@ HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_p
 def unchanged(network: nn.Module) -> Iterator[None]:
     """Assert that a network leaves the block with its tensors, modes, gradients and hooks as they were.
 
+    It is asserted too where the block ends by an error, which then is the cause of the assertion.
+
     Example:
         >>> net = nn.Linear(2, 2)
         >>> with unchanged(net):
         ...     _ = net.weight.data.zero_()
         Traceback (most recent call last):
-        AssertionError: the method changed the caller's network: weight
+        AssertionError: the method changed the caller's network: values of weight
     """
-    tensors = {name: tensor.detach().clone() for name, tensor in network.state_dict(keep_vars=True).items()}
-    state = _state(network)
-    yield
-    after = network.state_dict(keep_vars=True)
-    changed = [name for name in tensors if name not in after or not _same(tensors[name], after[name].detach())]
-    changed += [name for name in after if name not in tensors]
-    changed += [name for name, value in _state(network).items() if state.get(name) != value]
-    assert not changed, f"the method changed the caller's network: {', '.join(changed[:5])}"
+    before = _state(network)
+    alive = [*network.modules(), *network.parameters()]  # so that no new object can take the place of an old one
+    try:
+        yield
+    except Exception as error:
+        _compare(before, _state(network), error)
+        raise
+    _compare(before, _state(network), None)
+    del alive
 
 
-def _same(one: torch.Tensor, other: torch.Tensor) -> bool:
-    return one.shape == other.shape and bool(torch.equal(one.nan_to_num(), other.nan_to_num()))
+def _compare(before: dict[str, object], after: dict[str, object], cause: Exception | None) -> None:
+    names = [name for name in {**before, **after} if not _same(before.get(name), after.get(name))]
+    if names:
+        raise AssertionError(f"the method changed the caller's network: {', '.join(names[:5])}") from cause
+
+
+def _same(one: object, other: object) -> bool:
+    if not isinstance(one, torch.Tensor) or not isinstance(other, torch.Tensor):
+        return one is other or (not isinstance(one, torch.Tensor) and one == other)
+    is_alike = (one.dtype, one.device, one.shape) == (other.dtype, other.device, other.shape)
+    return is_alike and torch.equal(_bits(one), _bits(other))
+
+
+def _bits(tensor: torch.Tensor) -> torch.Tensor:
+    """The bytes of a tensor, in which a number that is not one equals itself."""
+    return tensor.detach().contiguous().reshape(-1).view(torch.uint8)
 
 
 def _state(network: nn.Module) -> dict[str, object]:
-    """Modes and hooks of every module, and what autograd knows of every parameter."""
+    """Which modules there are, their modes and hooks, all values, and what autograd knows of every parameter."""
     modules = {
-        f"mode or hooks of {name or 'the network'}": (module.training, [len(getattr(module, kind)) for kind in HOOKS])
+        f"module, mode or hooks of {name or 'the network'}": (
+            id(module),
+            module.training,
+            [len(getattr(module, kind)) for kind in HOOKS],
+        )
         for name, module in network.named_modules()
     }
-    gradients = {
-        f"gradient of {name}": (parameter.requires_grad, id(parameter.grad) if parameter.grad is not None else None)
-        for name, parameter in network.named_parameters()
+    parameters = dict(network.named_parameters())
+    identities = {
+        f"object of {name}": (id(parameter), parameter.requires_grad) for name, parameter in parameters.items()
     }
-    return {**modules, **gradients}
+    values = {f"values of {name}": value for name, value in {**parameters, **dict(network.named_buffers())}.items()}
+    gradients = {f"gradient of {name}": parameter.grad for name, parameter in parameters.items()}
+    kept = {name: value if value is None else value.detach().clone() for name, value in {**values, **gradients}.items()}
+    return {**modules, **identities, **kept}

@@ -162,7 +162,7 @@ def _differentiate(losses: Tensor, values: dict[str, Tensor], batch: int) -> dic
     if losses.shape != (batch,):
         raise InputError(f"the loss must give one number a sample, ({batch},), got {tuple(losses.shape)}")
     if not losses.requires_grad:
-        raise InputError(f"no gradient reaches {', '.join(values)}: the loss does not depend on it")
+        raise InputError(f"no gradient reaches layer {next(iter(values))!r}: the loss does not depend on it")
     found = torch.autograd.grad(losses.sum(), list(values.values()), allow_unused=True)
     gradients: dict[str, Tensor] = {}
     for label, gradient in zip(values, found, strict=True):

@@ -35,14 +35,20 @@ class Normalised(nn.Module):
 
     def __init__(self, network: nn.Module, mean: Sequence[float], std: Sequence[float]) -> None:
         super().__init__()
-        if len(mean) != len(std) or not all(value > 0 for value in std):
+        if not mean or len(mean) != len(std) or not all(value > 0 for value in std):
             raise InputError(f"normalisation needs one mean and one positive std a channel, got {mean} and {std}")
         self.network = network
         self.register_buffer("mean", torch.tensor(list(mean), dtype=torch.float32))
         self.register_buffer("std", torch.tensor(list(std), dtype=torch.float32))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Normalise `(B, channels, ...)` and apply the network."""
+        """Normalise `(B, channels, ...)` and apply the network.
+
+        Raises:
+            InputError: another number of channels than of means.
+        """
+        if x.ndim < 2 or x.shape[1] != len(self.mean):
+            raise InputError(f"expected a batch of inputs with {len(self.mean)} channels, got shape {tuple(x.shape)}")
         shape = (-1,) + (1,) * (x.ndim - 2)
         output: Tensor = self.network((x - self.mean.view(shape)) / self.std.view(shape))
         return output

@@ -104,7 +104,7 @@ def load_tensors(file: Path) -> dict[str, Tensor]:
         isinstance(name, str) and isinstance(value, Tensor) for name, value in found.items()
     ):
         raise InputError(f"{str(file)!r} must hold a dictionary of tensors (a state_dict)")
-    return found
+    return {name: value.clone() for name, value in found.items()}  # aligned, on which the last bits of products depend
 
 
 def save_graph(network: GraphNetwork, folder: Path) -> None:

@@ -63,11 +63,11 @@ def number(value: float | None) -> str:
         return f"{int(value):,}"
     if math.isinf(value):
         return "∞"
-    exponent = math.floor(math.log10(value))
+    exponent = int(f"{value:.{_SIGNIFICANT - 1}e}".partition("e")[2])  # after rounding: 9.999 becomes 10.0
     if -5 < exponent < 15:
         return f"{value:,.{max(0, _SIGNIFICANT - 1 - exponent)}f}"
-    mantissa, _, exponent_text = f"{value:.{_SIGNIFICANT - 1}e}".partition("e")
-    return f"{mantissa}{SPACE}×{SPACE}10{str(int(exponent_text)).translate(_SUPERSCRIPT)}"
+    mantissa = f"{value:.{_SIGNIFICANT - 1}e}".partition("e")[0]
+    return f"{mantissa}{SPACE}×{SPACE}10{str(exponent).translate(_SUPERSCRIPT)}"
 
 
 def interval(value: Interval) -> str:

@@ -25,9 +25,7 @@ def test_every_result_is_a_crop_and_every_crop_comes_equally_often(flip: bool, d
     image = torch.arange(1, 25).reshape(2, 3, 4).to(dtype)
     possible = {tuple(crop.flatten().tolist()): 0 for crop in crops(image, 1, flip)}
     draws = 400 * len(possible)
-    augmented = CropAndFlip(padding=1, flip=flip)(
-        image.expand(draws, -1, -1, -1), torch.Generator().manual_seed(5)
-    )
+    augmented = CropAndFlip(padding=1, flip=flip)(image.expand(draws, -1, -1, -1), torch.Generator().manual_seed(5))
     assert augmented.dtype == dtype
     for result in augmented:
         possible[tuple(result.flatten().tolist())] += 1  # a KeyError is a result that is no crop

@@ -101,6 +101,15 @@ def test_splits_above_the_classes_are_kept(tmp_path: Path, form: str) -> None:
     assert [len(split) for split in (data.train, data.validation, data.test)] == [80, 10, 6]
 
 
+def test_classes_are_numbered_in_alphabetical_order(tmp_path: Path) -> None:
+    names = [f"{letter}-class" for letter in "hgfedcba"]
+    files = {f"{name}/{i:03d}.png": png(30 * ord(name[0]) % 256) for name in names for i in range(20)}
+    data = load_folder(as_zip(tmp_path, files))
+    assert data.class_names == tuple(sorted(names))
+    own = torch.tensor([30 * ord(name[0]) % 256 for name in data.class_names])
+    assert torch.equal(own[data.train.labels], data.train.images[:, 0, 0, 0].long())
+
+
 def test_what_is_no_image_is_left_out(tmp_path: Path) -> None:
     files = two_classes() | {
         "README.txt": b"hello",

@@ -30,9 +30,7 @@ def test_a_name_a_path_and_a_function_are_told_apart(tmp_path: Path, monkeypatch
     assert load_data("loaders_here:mine").name == "mine"
 
 
-def test_a_path_with_a_colon_is_a_path_if_it_is_there(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_path_with_a_colon_is_a_path_if_it_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "a:b").mkdir()
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InputError, match="a:b must hold images"):
@@ -40,9 +38,7 @@ def test_a_path_with_a_colon_is_a_path_if_it_is_there(
 
 
 @pytest.mark.parametrize("name", ["mnist", "cifar10-jpeg"])
-def test_missing_data_says_what_is_wanted_where(
-    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_missing_data_says_what_is_wanted_where(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(InputError, match=rf"{name} needs the folder that holds {name}.*CORANK_DATA"):
         load_data(name)
     with pytest.raises(InputError, match=rf"{name} is wanted at {tmp_path}/{name}.*--data-root.*CORANK_DATA"):
@@ -70,9 +66,7 @@ def test_an_incomplete_mnist_folder_names_the_file(tmp_path: Path) -> None:
         ("corank.errors:nearr", r"has no 'nearr' .*did you mean near\?"),
     ],
 )
-def test_what_is_not_there_is_refused(
-    tmp_path: Path, spec: str, message: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_is_not_there_is_refused(tmp_path: Path, spec: str, message: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InputError, match=message):
         load_data(spec)

@@ -67,9 +67,7 @@ def test_damage_is_named_with_its_place(tmp_path: Path) -> None:
     path.write_bytes(whole + b"x")
     with pytest.raises(InputError, match="ends at byte 23, its header says 22"):
         read_idx(path, 3)
-    path.write_bytes(
-        struct.pack(">4I", 0x803, 2**32 - 1, 2**32 - 1, 2**32 - 1)
-    )  # no memory is asked for that
+    path.write_bytes(struct.pack(">4I", 0x803, 2**32 - 1, 2**32 - 1, 2**32 - 1))  # no memory is asked for that
     with pytest.raises(InputError, match="ends at byte 16"):
         read_idx(path, 3)
 
@@ -90,9 +88,7 @@ def test_files_that_disagree_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="60 images, train-labels-idx1-ubyte 59 labels"):
         load_mnist(tmp_path)
     labels.write_bytes(idx(torch.tensor([3] * 41 + [10] + [3] * 18)))
-    with pytest.raises(
-        InputError, match=r"train-labels-idx1-ubyte must be below 10, got 10 in row 41 \(byte 49\)"
-    ):
+    with pytest.raises(InputError, match=r"train-labels-idx1-ubyte must be below 10, got 10 in row 41 \(byte 49\)"):
         load_mnist(tmp_path)
     labels.unlink()
     with pytest.raises(InputError, match=r"train-labels-idx1-ubyte \(or the same with .gz\) is missing"):

@@ -21,15 +21,14 @@ def shortened(name: str, limit: int) -> str:
         >>> shortened("layer3.17.conv2", 20), shortened("encoder.layers.11.mlp.fc1", 13)
         ('layer3.17.conv2', 'encode…lp.fc1')
     """
-    shown = "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in name)
-    if len(shown) <= limit:
-        return shown
+    if len(name) <= limit:
+        return name
     tail = (limit - 1) // 2
-    return shown[: limit - 1 - tail] + ELLIPSIS + shown[len(shown) - tail :]
+    return name[: limit - 1 - tail] + ELLIPSIS + name[len(name) - tail :]
 
 
 def distinct(names: Sequence[str], limit: int) -> list[str]:
-    """Names of at most `limit` characters that stay apart: what all have in common gives way first.
+    """Printable names of at most `limit` characters that stay apart: what all have in common gives way first.
 
     Names that cannot be told apart so are numbered.
 
@@ -38,23 +37,32 @@ def distinct(names: Sequence[str], limit: int) -> list[str]:
         ['conv1', 'conv2']
         >>> distinct(["encoder.layers.0.attention.proj", "encoder.layers.11.attention.proj"], 12)
         ['…0…', '…11…']
-        >>> distinct(["a" * 30, "a" * 30], 12)
-        ['1: aaaa…aaaa', '2: aaaa…aaaa']
+        >>> distinct(["a" * 20 + "b" + "a" * 20, "a" * 20 + "c" + "a" * 30, "d" + "a" * 40], 12)
+        ['1: aaaa…aaaa', '2: aaaa…aaaa', '3: daaa…aaaa']
     """
-    if all(len(name) <= limit for name in names):
-        return [shortened(name, limit) for name in names]
-    parts = list(names)
-    if len(set(names)) > 1:
-        start = _common(parts)
-        parts = [ELLIPSIS * (start > 1) + name[start if start > 1 else 0 :] for name in parts]
-        if any(len(part) > limit for part in parts):
-            end = _common([part[:0:-1] for part in parts])
-            parts = [part[: len(part) - end] + ELLIPSIS if end > 1 else part for part in parts]
-    parts = [shortened(part, limit) for part in parts]
-    if len(set(parts)) == len(parts):
-        return parts
+    shown = [_printable(name) for name in names]
+    parts = shown if max(map(len, shown)) <= limit else _without_common(shown, limit)
+    short = [shortened(part, limit) for part in parts]
+    if len(set(short)) == len(set(names)):
+        return short
     heads = [f"{number}: " for number in range(1, len(names) + 1)]
-    return [head + shortened(name, limit - len(head)) for head, name in zip(heads, names, strict=True)]
+    return [head + shortened(name, limit - len(head)) for head, name in zip(heads, shown, strict=True)]
+
+
+def _printable(name: str) -> str:
+    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in name)
+
+
+def _without_common(names: list[str], limit: int) -> list[str]:
+    """The names without the start that all share, and without the end if that is not enough."""
+    start = _common(names)
+    if len(set(names)) == 1 or start < 2:
+        return names
+    parts = [ELLIPSIS + name[start:] for name in names]
+    end = _common([part[:0:-1] for part in parts])
+    if end < 2 or max(map(len, parts)) <= limit:
+        return parts
+    return [part[: len(part) - end] + ELLIPSIS for part in parts]
 
 
 def _common(names: Sequence[str]) -> int:

@@ -51,7 +51,7 @@ def _draw(canvas: Canvas, layers: tuple[ActiveLayer, ...]) -> None:
         places = np.arange(1, len(values) + 1)
         upper = values + layer.uncertainty / layer.mean_squared_gradient
         visible = np.maximum(values, floor)
-        opacity = max(0.05, 0.16 / len(layers) ** 0.5)
+        opacity = max(0.05, 0.25 / len(layers) ** 0.5)
         axes.fill_between(places, visible, np.maximum(upper, visible), color=colour.light, alpha=opacity, linewidth=0)
         shown = values >= floor
         marker = "o" if shown.sum() == 1 else ""

@@ -1,0 +1,23 @@
+"""The README's Python runs as it stands there."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from corank.experiment import open_network, save_run
+from corank.zoo import load_data
+
+README = Path(__file__).parent.parent / "README.md"
+
+
+def test_the_minute_of_python_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = open_network("vgg_digits", dataset=load_data("digits"))
+    save_run(tmp_path / "out/digits/network", opened.network, opened.origin, about={}, metrics={})
+    monkeypatch.chdir(tmp_path)
+    (code,) = re.findall(r"```python\n(.*?)```", README.read_text(), flags=re.S)
+    names: dict[str, object] = {}
+    exec(compile(code.replace("order=2)", "order=2, epochs=1)"), str(README), "exec"), names)
+    assert names["small"].terms == 91  # type: ignore[attr-defined]
