@@ -7,10 +7,10 @@ progress and messages to standard error. Exit codes: 0 done, 2 the user's mistak
 from __future__ import annotations
 
 import json as json_module
+import os
 import sys
-import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -23,21 +23,24 @@ import corank.compress
 from corank.compress import Compressor
 from corank.discover import methods_of
 from corank.errors import InputError
-from corank.experiment import Opened, Study, Training, compress_and_evaluate, open_network
-from corank.experiment.compressing import compress_options, save_compressed
+from corank.experiment import Opened, Study, Training, open_network
+from corank.experiment.compressing import run_compression
 from corank.experiment.costing import cost_of
-from corank.experiment.measuring import write_measurement
-from corank.experiment.run_folder import claim, load_run
-from corank.experiment.study_run import run_study
-from corank.experiment.tables import cost_table, measured_table
+from corank.experiment.measuring import run_measurement
+from corank.experiment.networks import meant, users_code, with_meant_layers
+from corank.experiment.run_folder import said
+from corank.experiment.study_run import STUDY, run_study
+from corank.experiment.tables import compressed_in_words, cost_table, measured_table
+from corank.experiment.training import is_first_process
 from corank.measure import ActiveSubspace
 from corank.network import Layer
 from corank.report import Table, table_text
 from corank.result import jsonable
 from corank.train.devices import checked_device
-from corank.zoo import Batches, Dataset, load_data
+from corank.zoo import Dataset, load_data
 
 MISTAKE, INTERRUPTED = 2, 130
+PIPE_WIDTH = 160  # of a table where no terminal says how wide it is
 
 
 def convert(type_: Any, tokens: Sequence[cyclopts.Token]) -> Any:
@@ -56,14 +59,15 @@ def _layer(text: str) -> Layer:
     return int(text) if text.isdecimal() else text
 
 
-Flag = Annotated[bool, Parameter(negative="")]
+Flag = Annotated[bool, Parameter(show_default=False)]
 Options = Parameter(name="*")
 
 app = App(
     name="corank",
     help=corank.__doc__,
     version=corank.__version__,
-    default_parameter=Parameter(converter=convert),
+    default_parameter=Parameter(converter=convert, negative=""),
+    suppress_keyboard_interrupt=False,
 )
 compress_app = App(name="compress", help="Make a network smaller; the method comes next.")
 app.command(compress_app)
@@ -75,46 +79,58 @@ class Source:
     """The network and the data that a command works on."""
 
     network: str
-    """A name of the zoo, a run folder, or package.module:factory."""
+    """a name of the zoo, a run folder, or package.module:factory."""
     weights: Path | None = None
-    """Weights for a zoo name or a factory: safetensors, or .pt read without running code."""
+    """weights for a zoo name or a factory: safetensors, or .pt read without running code."""
     random_weights: Flag = False
-    """Accept a network without trained weights."""
+    """take the network as its factory or the zoo makes it, without a weights file."""
     data: str = "digits"
-    """A name of the zoo, a folder of class folders or its archive, an .npz, or package.module:factory."""
+    """a name of the zoo, a folder of class folders or its archive, an .npz, or package.module:factory."""
     data_root: Path | None = None
-    """The folder with named data; else the environment variable CORANK_DATA."""
+    """the folder with named data; else the environment variable CORANK_DATA."""
     seed: int = 0
-    """Of every random draw."""
+    """of every random draw."""
     device: str = "cpu"
     """cpu, cuda or cuda:N."""
 
     def open(self, *, untrained: bool = False) -> tuple[Opened, Dataset]:
         """The network on its device, and the data."""
         device = checked_device(self.device)
-        dataset = load_data(self.data, self.data_root)
-        opened = open_network(self.network, dataset=dataset, weights=self.weights, seed=self.seed)
+        with users_code(self.data):
+            dataset = load_data(self.data, self.data_root)
+        opened = open_network(
+            self.network, dataset=dataset, weights=self.weights, normalise=not self.random_weights, seed=self.seed
+        )
         if not (opened.is_trained or untrained or self.random_weights):
             raise InputError(
-                f"network {self.network!r} has no trained weights: train it first (corank train), name a --weights file, "
-                "or add --random-weights"
+                f"network {self.network!r} has no trained weights: train it first (corank train), name a --weights "
+                "file, or add --random-weights"
             )
         opened.network.to(device)
         return opened, dataset
+
+    def spare(self, out: Path | None, overwrite: bool) -> None:
+        """Refuse to overwrite the very network that is asked for."""
+        folder = Path(self.network).expanduser().resolve()
+        if overwrite and out is not None and folder.is_dir() and folder.is_relative_to(out.resolve()):
+            raise InputError(f"--overwrite would delete the network {self.network!r}: name another --out")
+
+
+@Options
+@dataclass(frozen=True, kw_only=True)
+class StudySource(Source):
+    """The same with a network for the digits as the default."""
+
+    network: str = "vgg_digits"
 
 
 @app.command
 def study(
     *,
-    network: str = "vgg_digits",
-    weights: Path | None = None,
-    random_weights: Flag = False,
-    data: str = "digits",
-    data_root: Path | None = None,
-    out: Path,
+    source: StudySource = StudySource(),  # noqa: B008 - frozen
     options: Annotated[Study, Options] = Study(),  # noqa: B008 - frozen
     train_epochs: int | None = None,
-    device: str = "cpu",
+    out: Path,
     quick: Flag = False,
     overwrite: Flag = False,
     json: Flag = False,
@@ -122,31 +138,31 @@ def study(
     """Measure every layer of a network, cut it at three places, and write a page about it.
 
     Args:
-        network: a name of the zoo, a run folder, or package.module:factory.
-        weights: for a zoo name or a factory.
-        random_weights: study a network as it was initialised instead of training it.
-        data: a name of the zoo, a folder of class folders or its archive, an .npz, or package.module:factory.
-        data_root: the folder with named data; else the environment variable CORANK_DATA.
+        source: the network and the data; a network without weights is trained first.
+        options: of the study.
+        train_epochs: of a network without weights.
         out: the folder for the page, study.json, figures and the cut networks.
-        train_epochs: of a network without weights, which is trained first.
-        device: cpu, cuda or cuda:N.
         quick: fewer samples and one epoch of fine-tuning.
-        overwrite: replace another study in that folder.
+        overwrite: replace the study that is in that folder.
         json: print what study.json holds.
     """
-    source = Source(
-        network=network, weights=weights, random_weights=random_weights, data=data, data_root=data_root,
-        seed=options.seed, device=device,
-    )  # fmt: skip
+    source.spare(out, overwrite)
+    if train_epochs is not None and train_epochs < 1:
+        raise InputError(f"--train-epochs must be at least 1, got {train_epochs}")
+    training = Training(epochs=train_epochs, seed=source.seed, device=source.device)
     opened, dataset = source.open(untrained=True)
+    opened = replace(opened, is_trained=opened.is_trained or source.random_weights)
+    if train_epochs is not None and opened.is_trained:
+        raise InputError(
+            f"--train-epochs {train_epochs} is for a network that is trained here, {source.network!r} is not"
+        )
     chosen = replace(options, samples=1024, fit_samples=10_000, epochs=1) if quick else options
-    opened = replace(opened, is_trained=opened.is_trained or random_weights)
-    training = Training(epochs=train_epochs, seed=options.seed, device=device)
+    chosen = with_meant_layers(_seeded(chosen, source.seed), opened.network)
     found = run_study(opened, dataset, chosen, training, out, overwrite=overwrite, report=_say)
     if json:
         _print_json(found)
         return
-    for sentence in found["summary"]:
+    for sentence in said(found, out / STUDY, "summary"):
         print(sentence)
     print(f"The page: {out / 'index.html'}")
 
@@ -168,6 +184,7 @@ def train(
     """Train a network; an interrupted training goes on where it stopped.
 
     Args:
+        source: the network and the data.
         out: the run folder.
         epochs: passes over the training images; the default depends on the network.
         batch_size: images a step.
@@ -175,19 +192,23 @@ def train(
         weight_decay: of the optimiser.
         precision: 32-true or bf16-mixed.
         processes: how many train together.
-        overwrite: replace a finished run with other options.
+        overwrite: replace the run that is in that folder.
         json: print metrics.json.
     """
+    source.spare(out, overwrite)
     training = Training(
         epochs=epochs, batch_size=batch_size, learning_rate=learning_rate, weight_decay=weight_decay,
         seed=source.seed, device=source.device, precision=precision, processes=processes,
     )  # fmt: skip
     opened, dataset = source.open(untrained=True)
-    run = training.run(opened, dataset, out, overwrite=overwrite)
+    run = training.run(opened, dataset, out, overwrite=overwrite, report=_say)
+    if not is_first_process():
+        return
     if json:
         _print_json(run.metrics)
     else:
-        print(f"{opened.origin.name} on {dataset.name}: test accuracy {run.metrics['test_accuracy']:.2%}, in {out}")
+        accuracy = said(run.metrics, out / "metrics.json", "test_accuracy")
+        print(f"{opened.origin.name} on {dataset.name}: test accuracy {accuracy:.2%}, in {out}")
 
 
 @app.command
@@ -197,20 +218,24 @@ def measure(
     options: Annotated[ActiveSubspace, Options] = ActiveSubspace(samples=4096),  # noqa: B008 - frozen
     batch_size: int = 64,
     out: Path | None = None,
+    overwrite: Flag = False,
     json: Flag = False,
 ) -> None:
     """Find the active subspace and count the active neurons of the hidden layers, in one pass.
 
     Args:
+        source: the network and the data.
+        options: of the measure.
         batch_size: samples a pass.
         out: a folder for a page with figures and measurement.json.
+        overwrite: replace the measurement that is in that folder.
         json: print a row a layer as JSON.
     """
     opened, dataset = source.open()
-    batches = Batches(dataset.train, batch_size, shuffle=True, seed=source.seed)
-    found = options.measure(opened.network, batches)
-    if out is not None:
-        write_measurement(found, out, opened.origin.name, dataset.name)
+    measured = with_meant_layers(options, opened.network)
+    found = run_measurement(
+        opened, dataset, measured, out, batch_size=batch_size, seed=source.seed, overwrite=overwrite
+    )
     if json:
         _print_json({"network": opened.origin.name, "data": dataset.name, **found.to_dict()})
     else:
@@ -227,7 +252,7 @@ def cost(
     classes: int | None = None,
     input_shape: str | None = None,
     weights: Path | None = None,
-    latency: bool = True,
+    latency: Annotated[bool, Parameter(negative="--no-latency")] = True,
     json: Flag = False,
 ) -> None:
     """Count parameters, storage and multiply-adds of a network, and of its ASNet if it is cut at a layer.
@@ -238,7 +263,7 @@ def cost(
         rank: directions kept at the cut.
         order: of the polynomial.
         classes: outputs of a network of the zoo.
-        input_shape: of one input of a factory's network, as in 3,32,32.
+        input_shape: of one input, as in 3,32,32; needed for a factory's network.
         weights: for a zoo name or a factory; costs do not depend on them.
         latency: measure it too, at batch sizes 1 and 64.
         json: print JSON.
@@ -246,7 +271,8 @@ def cost(
     opened = open_network(
         network, weights=weights, classes=classes, shape=None if input_shape is None else _shape(input_shape)
     )
-    found = cost_of(opened, layer, rank=rank, order=order, latency=latency)
+    place = None if layer is None else meant(layer, opened.network)
+    found = cost_of(opened, place, rank=rank, order=order, latency=latency)
     if json:
         _print_json(found)
     else:
@@ -259,19 +285,16 @@ def _compress_command(method: type[Compressor]) -> Any:
     def command(
         *, source: Source, method: Any, out: Path, batch_size: int = 64, overwrite: Flag = False, json: Flag = False
     ) -> None:
+        source.spare(out, overwrite)
         opened, dataset = source.open()
-        options = compress_options(method, opened.origin.name, dataset)
-        finished = claim(out, options, overwrite=overwrite)
-        if finished is None:
-            batches = Batches(dataset.train, batch_size, shuffle=True, seed=source.seed)
-            start = time.perf_counter()
-            found = compress_and_evaluate(opened.network, method, batches, dataset)
-            save_compressed(out, found, opened.origin, dataset, options, time.perf_counter() - start)
-            finished = load_run(out)
+        chosen = with_meant_layers(_seeded(method, source.seed), opened.network)
+        run = run_compression(
+            opened, dataset, chosen, out, batch_size=batch_size, seed=source.seed, overwrite=overwrite, report=_say
+        )
         if json:
-            _print_json(finished.metrics)
+            _print_json(run.metrics)
         else:
-            print(_compressed_in_words(finished.metrics, out))
+            print(compressed_in_words(run))
 
     command.__annotations__["method"] = Annotated[method, Options]
     command.__doc__ = (method.__doc__ or "").split("\n\n")[0] + _COMPRESS_OPTIONS
@@ -283,9 +306,10 @@ _COMPRESS_OPTIONS = """
     Args:
         out: the run folder of the smaller network.
         batch_size: samples a pass.
-        overwrite: replace a finished run with other options.
+        overwrite: replace the run that is in that folder.
         json: print metrics.json.
 """
+
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its code."""
@@ -302,6 +326,8 @@ def run(arguments: Sequence[str]) -> int:
     except KeyboardInterrupt:
         print("corank: interrupted; what was finished is kept", file=sys.stderr)
         return INTERRUPTED
+    except BrokenPipeError:  # whoever read the output has enough of it
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
 
 
@@ -312,24 +338,24 @@ def _shape(text: str) -> tuple[int, ...]:
     return tuple(int(part) for part in parts)
 
 
-def _compressed_in_words(metrics: dict[str, Any], out: Path) -> str:
-    return (
-        f"test accuracy {metrics['test_accuracy']:.2%} (original {metrics['original_test_accuracy']:.2%}), "
-        f"{metrics['compressed']['overall']['storage_mb']:.3g} MB, {metrics['speedup']:.1f} times faster at batch 1, in {out}"
-    )
+def _seeded(method: Any, seed: int) -> Any:
+    """The method with the command's seed, if it has one of its own: `--seed` is one option."""
+    return replace(method, seed=seed) if "seed" in (field.name for field in fields(method)) else method
 
 
 def _say(stage: str) -> None:
-    print(f"corank: {stage}", file=sys.stderr, flush=True)
+    if is_first_process():
+        print(f"corank: {stage}", file=sys.stderr, flush=True)
 
 
 def _print_json(values: Any) -> None:
-    print(json_module.dumps(jsonable(values), indent=1))
+    print(json_module.dumps(jsonable(values), indent=1, allow_nan=False), flush=True)
 
 
 def _print_table(table: Table) -> None:
-    Console().print(table_text(table.columns, table.rows, table.caption))
+    console = Console(width=None if sys.stdout.isatty() else PIPE_WIDTH)
+    console.print(table_text(table.columns, table.rows, table.caption))
 
 
-for _name, _method in methods_of(corank.compress, Compressor).items():
+for _name, _method in methods_of(corank.compress, Compressor).items():  # type: ignore[type-abstract]
     compress_app.command(_compress_command(_method), name=_name)

@@ -114,6 +114,14 @@ def test_merging_with_itself_counts_every_row_twice(count: int) -> None:
     assert_laws(sketch.merge(sketch), torch.cat([rows, rows]))
 
 
+def test_merging_with_itself_may_change_the_units() -> None:
+    # Doubling the energy, from just below 2^61, passes what the buffer's first units can hold.
+    rows = normal(8, 10, 3)
+    rows = rows / rows.norm() * 2.0**30.4
+    sketch = FrequentDirections(5, 10, dtype=torch.float64).update(rows)
+    assert_laws(sketch.merge(sketch), torch.cat([rows, rows]))
+
+
 def test_few_rows_are_kept_exactly() -> None:
     rows = normal(7, 30, 4)
     sketch = FrequentDirections(8, 30, dtype=torch.float64).update(rows)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 from math import prod
 
@@ -10,6 +11,7 @@ from torch import nn
 from corank.errors import InputError
 from corank.network import Layers, Normalised, capture, cut
 from corank.network.cut import Cut
+from corank.network.layers import is_size
 from corank.zoo.nets import ResNet, vgg19
 
 from .architectures import BUILDERS, Architecture, build, captured
@@ -184,3 +186,17 @@ def test_a_layer_that_returns_no_batch_of_tensors_is_told_apart_from_an_unknown_
     architecture = build("batch_sizes")
     with pytest.raises(InputError, match="'word' must be one tensor with the batch first"):
         cut(architecture.network, "word", architecture.batch(2))
+
+
+def test_a_size_read_from_a_value_before_the_cut_is_read_from_the_cut() -> None:
+    architecture = build("batch_sizes")
+    graph = copy.deepcopy(capture(architecture.network, architecture.batch(2)))
+    size = next(node for node in graph.graph.nodes if is_size(node))
+    convolution = next(node for node in graph.graph.nodes if node.name == "conv2d")
+    with graph.graph.inserting_after(convolution):
+        size.replace_all_uses_with(graph.graph.call_function(size.target, (convolution, 0)))
+    graph.graph.erase_node(size)
+    graph.recompile()
+    halves, x = cut(graph, "view", architecture.batch(2)), architecture.batch(5)
+    assert torch.equal(halves.post(halves.pre(x)), architecture.network(x))
+    assert parameter_names(halves.post) == {"word.weight", "word.bias", "last.weight", "last.bias"}

@@ -4,11 +4,12 @@ import copy
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 from torch.nn import functional
 
 from corank.errors import InputError
 from corank.network import GraphNetwork, Layers, capture, evaluation_mode
+from corank.network.graph import _plain_graph, assemble
 
 from .architectures import BUILDERS, Captured, build, captured
 
@@ -217,6 +218,17 @@ def test_chains_of_in_place_operations_become_functions() -> None:
     assert torch.equal(graph(x), net(x))
     assert not any(node.target._schema.is_mutable for node in graph.graph.nodes
                    if isinstance(node.target, torch._ops.OpOverload))  # fmt: skip
+
+
+def test_later_readers_of_a_changed_tensor_read_the_change() -> None:
+    aten, written = torch.ops.aten, fx.Graph()
+    x = written.placeholder("x")
+    y = written.call_function(aten.mul.Tensor, (x, 2.0))
+    written.call_function(aten.relu_.default, (y,))
+    written.output((written.call_function(aten.add.Tensor, (y, 1.0)),))
+    graph, tensors = _plain_graph(fx.GraphModule({}, written), prefix="")
+    values = torch.tensor([[-1.0, 3.0]])
+    assert torch.equal(assemble(tensors, graph)(values), torch.relu(2 * values) + 1)
 
 
 class Looking(nn.Module):

@@ -12,7 +12,7 @@ from __future__ import annotations
 import copy
 import math
 from dataclasses import dataclass, field
-from typing import final
+from typing import ClassVar, final
 
 import torch
 from torch import nn
@@ -21,7 +21,7 @@ from corank.compress.base import Compressed, Compressor
 from corank.compress.chaos import fit_expansion
 from corank.errors import InputError
 from corank.linalg import number_of_terms
-from corank.measure import ActiveSubspace, Batches, OnDevice, first_batch
+from corank.measure import ActiveLayer, ActiveSubspace, Batches, OnDevice, first_batch
 from corank.network import Cost, GraphNetwork, Layer, capture, compose, cost, cut
 from corank.result import Scalar
 from corank.train import Cosine, Distillation, History, fit
@@ -109,6 +109,8 @@ class ASNet(Compressor):
         (10, True)
     """
 
+    exact_on: ClassVar[frozenset[str]] = frozenset({"polynomial"})
+
     layer: Layer
     rank: int = 50
     order: int = 2
@@ -145,16 +147,11 @@ class ASNet(Compressor):
     def _compress(self, network: nn.Module, batches: Batches) -> ASNetwork:
         there = OnDevice(batches, device_of(network))
         example, _ = first_batch(there)
-        halves = cut(network, self.layer, example)
+        graph = capture(network, example)
+        halves = cut(graph, self.layer, example)
         if self.rank > halves.features:
             raise InputError(f"rank must be at most the {halves.features} features at the cut, got {self.rank}")
-        measure = ActiveSubspace(layer=self.layer, rank=self.rank, samples=self.samples)
-        found = measure.measure(network, batches).layers[0]
-        if len(found.directions) < self.rank:
-            raise InputError(
-                f"rank {self.rank} needs as many directions with gradients, the {found.samples} samples have "
-                f"{len(found.directions)}: lower the rank or give more samples"
-            )
+        found = self._active_subspace(graph, batches)
         terms = number_of_terms(self.rank, self.order)
         wanted = max(SAMPLES_PER_TERM * terms, SAMPLES_AT_LEAST)
         expansion = fit_expansion(halves, found.directions, there, order=self.order, ridge=self.ridge, samples=wanted)
@@ -185,6 +182,17 @@ class ASNet(Compressor):
             training=training,
         )
 
+    def _active_subspace(self, graph: GraphNetwork, batches: Batches) -> ActiveLayer:
+        _check_precision(graph)
+        measure = ActiveSubspace(layer=self.layer, rank=self.rank, samples=self.samples)
+        found = measure.measure(graph, batches).layers[0]
+        if len(found.directions) < self.rank:
+            raise InputError(
+                f"rank {self.rank} needs as many directions with gradients, the {found.samples} samples have "
+                f"{len(found.directions)}: lower the rank or give more samples"
+            )
+        return found
+
     def _fine_tune(
         self, teacher: nn.Module, fitted: GraphNetwork, batches: Batches
     ) -> tuple[GraphNetwork, History | None]:
@@ -209,6 +217,15 @@ class ASNet(Compressor):
             label=f"fine-tuning, cut at {self.layer}",
         )
         return student, history
+
+
+def _check_precision(network: nn.Module) -> None:
+    for name, parameter in network.named_parameters():
+        if parameter.dtype not in (torch.float32, torch.float64):
+            raise InputError(
+                f"an ASNet needs a network in torch.float32 or torch.float64, got {parameter.dtype} in {name}: "
+                "convert it by network.float()"
+            )
 
 
 def _advice(samples: int, terms: int) -> str:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field, replace
+from typing import ClassVar
 
 import torch
 from torch import nn
 
-from corank.measure import Batches, OnDevice, first_batch
+from corank.measure import Batches, OnDevice, first_that_fits
 from corank.network import Cost, cost, evaluation_mode
 from corank.network.guard import unchanged
 from corank.result import Result, Scalar
@@ -54,7 +55,14 @@ class Compressed(Result):
 
 @dataclass(frozen=True, kw_only=True)
 class Compressor(ABC):
-    """The base of all compressors: options are fields, the verb is `compress`."""
+    """The base of all compressors: options are fields, the verb is `compress`.
+
+    Attributes:
+        exact_on: kinds of networks whose outputs are reproduced up to rounding; `"polynomial"` is one that after
+            the cut is a polynomial of no more order, in no more linear combinations of the features, than are kept.
+    """
+
+    exact_on: ClassVar[frozenset[str]] = frozenset()
 
     def compress(self, network: nn.Module, batches: Batches) -> Compressed:
         """Build a smaller network.
@@ -66,8 +74,8 @@ class Compressor(ABC):
         Raises:
             InputError: options that the network or the data cannot satisfy.
         """
-        x, _ = first_batch(OnDevice(batches, device_of(network)))
         with unchanged(network):
+            x = first_that_fits(network, OnDevice(batches, device_of(network)))
             proposal = self._compress(network, batches)
         with torch.inference_mode(), evaluation_mode(network), evaluation_mode(proposal.network):
             expected, got = network(x[:1]).shape, proposal.network(x[:1]).shape

@@ -5,6 +5,8 @@ Whatever is chosen is chosen on the validation split; the test split is read for
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from corank.compress import ASNetwork, Compressed, Compressor
-from corank.experiment.run_folder import Origin, save_run
+from corank.experiment.networks import Opened, check_capture, identity
+from corank.experiment.run_folder import Origin, Run, claim, load_run, save_run
 from corank.measure import Batches as TrainingBatches
 from corank.network import Latency, latencies
 from corank.result import Result, Scalar
@@ -126,9 +129,49 @@ def timed(networks: dict[str, nn.Module], example: Tensor, batch: int, seconds: 
     return latencies(networks, torch.cat([example[:1]] * batch), seconds=seconds)
 
 
-def compress_options(compressor: Compressor, network: str, dataset: Dataset) -> dict[str, Any]:
+def compress_options(compressor: Compressor, opened: Opened, dataset: Dataset, batch_size: int) -> dict[str, Any]:
     """What makes one compression this one: the options that a run folder records and compares."""
-    return {"network": network, "data": dataset.name, "method": type(compressor).__name__, **asdict(compressor)}
+    method = {"method": type(compressor).__name__, **asdict(compressor)}
+    return {**identity(opened, dataset), **method, "batch_size": batch_size}
+
+
+def run_compression(
+    opened: Opened,
+    dataset: Dataset,
+    compressor: Compressor,
+    out: Path,
+    *,
+    batch_size: int = 64,
+    seed: int = 0,
+    overwrite: bool = False,
+    report: Callable[[str], None] = lambda stage: None,
+) -> Run:
+    """Compress a network and write the run folder of the smaller one.
+
+    Args:
+        opened: the network; it comes back unchanged.
+        dataset: compressed with its training split.
+        compressor: the method with its options.
+        out: the run folder. A finished run with the same options is returned as it is.
+        batch_size: samples a pass.
+        seed: of the order of the samples.
+        overwrite: replace whatever run is there.
+        report: told when there is nothing to do.
+
+    Raises:
+        InputError: the folder holds something else, or the network cannot be compressed in this way.
+    """
+    batches = Batches(dataset.train, batch_size, shuffle=True, seed=seed)
+    options = {**compress_options(compressor, opened, dataset, batch_size), "seed": seed}
+    finished = claim(out, options, overwrite=overwrite)
+    if finished is not None:
+        report(f"{str(out)!r} holds this very network, finished: nothing to do")
+        return finished
+    check_capture(opened)
+    start = time.perf_counter()
+    found = compress_and_evaluate(opened.network, compressor, batches, dataset)
+    save_compressed(out, found, opened.origin, dataset, options, time.perf_counter() - start)
+    return load_run(out)
 
 
 def save_compressed(

@@ -8,8 +8,9 @@ import torch
 from torch import nn
 
 from corank.compress import forecast
+from corank.errors import InputError
 from corank.experiment.compressing import LATENCY_BATCHES, timed
-from corank.experiment.networks import Opened
+from corank.experiment.networks import Opened, quiet
 from corank.network import Layer, cost
 
 
@@ -33,12 +34,17 @@ def cost_of(
     Raises:
         InputError: a place that cannot be cut, or a rank larger than the layer.
     """
+    for name, value, least in (("rank", rank, 1), ("order", order, 0)):
+        if value < least:
+            raise InputError(f"{name} must be at least {least}, got {value}")
     example = torch.zeros(2, *opened.origin.shape, dtype=getattr(torch, opened.origin.dtype))
     networks: dict[str, nn.Module] = {"network": opened.network}
     if layer is None:
-        found: dict[str, Any] = {"network": cost(opened.network, opened.origin.shape, example.dtype).row()}
+        with quiet():
+            found: dict[str, Any] = {"network": cost(opened.network, opened.origin.shape, example.dtype).row()}
     else:
-        cut = forecast(opened.network, layer, example, rank=rank, order=order)
+        with quiet():
+            cut = forecast(opened.network, layer, example, rank=rank, order=order)
         parts = {name: getattr(cut, name).row() for name in ("network", "pre", "head", "overall")}
         found = {"layer": cut.layer, "features": cut.features, "rank": rank, "order": order, **parts}
         networks["overall"] = cut.module

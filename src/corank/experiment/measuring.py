@@ -2,17 +2,73 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
-from corank.errors import InputError
-from corank.experiment.run_folder import versions, write_json
+from corank.experiment import run_folder
+from corank.experiment.networks import Opened, identity, quiet
 from corank.experiment.tables import measured_table
-from corank.measure import ActiveSubspaces
+from corank.measure import ActiveSubspace, ActiveSubspaces
 from corank.network import save_tensors
 from corank.report import Page, Section, figures_of, write_page
+from corank.zoo import Batches, Dataset
+
+MEASUREMENT = "measurement.json"
+OWN_FILES = {"directions.safetensors", "figures", "index.html", MEASUREMENT}
 
 
-def write_measurement(found: ActiveSubspaces, out: Path, network: str, data: str) -> None:
+def run_measurement(
+    opened: Opened,
+    dataset: Dataset,
+    measure: ActiveSubspace,
+    out: Path | None = None,
+    *,
+    batch_size: int = 64,
+    seed: int = 0,
+    overwrite: bool = False,
+) -> ActiveSubspaces:
+    """Measure a network on the training split, and write a folder with what was found where one is named.
+
+    Args:
+        opened: the network.
+        dataset: its training split is measured on.
+        measure: what is measured.
+        out: the folder.
+        batch_size: samples a pass.
+        seed: of the order of the samples.
+        overwrite: replace a measurement with other options that is there.
+
+    Raises:
+        InputError: the folder holds something else, or the network cannot be measured.
+    """
+    batches = Batches(dataset.train, batch_size, shuffle=True, seed=seed)
+    options = {**identity(opened, dataset), **asdict(measure), "batch_size": batch_size, "seed": seed}
+    if out is not None:
+        claim_measurement(out, options, overwrite=overwrite)
+    with quiet():
+        found = measure.measure(opened.network, batches)
+    if out is not None:
+        write_measurement(found, out, opened.origin.name, dataset.name, options)
+    return found
+
+
+def claim_measurement(out: Path, options: Mapping[str, Any], *, overwrite: bool = False) -> None:
+    """Make sure that a folder may be written to by a measurement with these options.
+
+    Raises:
+        InputError: the folder holds something else, or cannot be written to.
+    """
+    run_folder.make_writable(out)
+    if not (out / MEASUREMENT).is_file():
+        run_folder.refuse_foreign(out, OWN_FILES, "measurement")
+    elif not overwrite:
+        stored = run_folder.read_json(out / MEASUREMENT).get("options")
+        run_folder.refuse_difference(out, "measurement", stored, options)
+
+
+def write_measurement(found: ActiveSubspaces, out: Path, network: str, data: str, options: Mapping[str, Any]) -> None:
     """Write `index.html`, `measurement.json`, `directions.safetensors` and the figures.
 
     Args:
@@ -20,13 +76,13 @@ def write_measurement(found: ActiveSubspaces, out: Path, network: str, data: str
         out: the folder.
         network: the network's name.
         data: the data set's.
+        options: what makes the measurement this one.
 
     Raises:
-        InputError: the folder is a file.
+        InputError: the folder cannot be written.
     """
-    if out.exists() and not out.is_dir():
-        raise InputError(f"--out must name a folder, {str(out)!r} is a file")
-    provenance = {"network": network, "data": data, "samples": found.samples, "loss": found.loss, **versions()}
+    made_from = {"network": network, "data": data, "samples": found.samples, "loss": found.loss}
+    provenance = {**made_from, **run_folder.versions()}
     section = Section("Layer by layer", tables=(measured_table(found),), figures=tuple(figures_of(found).values()))
     page = Page(
         title=f"Active neurons of {network}",
@@ -37,7 +93,7 @@ def write_measurement(found: ActiveSubspaces, out: Path, network: str, data: str
     )
     write_page(page, out)
     save_tensors({layer.layer: layer.directions for layer in found.layers}, out / "directions.safetensors")
-    write_json(out / "measurement.json", {**provenance, **found.to_dict()})
+    run_folder.write_json(out / MEASUREMENT, {**provenance, "options": options, **found.to_dict()})
 
 
 def neurons_in_words(found: ActiveSubspaces) -> tuple[str, ...]:

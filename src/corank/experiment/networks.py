@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import logging
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr
+from dataclasses import dataclass, replace
+from io import StringIO
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from safetensors import safe_open
 from torch import Tensor, nn
 
 from corank.errors import InputError, near
-from corank.experiment.run_folder import Origin, load_run, load_weights
-from corank.network import Normalised, load_tensors
+from corank.experiment.run_folder import Origin, fingerprint, load_run, load_weights
+from corank.network import GraphNetwork, Layer, Normalised, capture, load_tensors, unwrapped
+from corank.network.graph import calls_of
 from corank.zoo.data import Dataset
 from corank.zoo.factory import import_factory, is_factory
 from corank.zoo.nets import build, input_shape, network_names
+
+Method = TypeVar("Method")
+Normalisation = tuple[tuple[float, ...], tuple[float, ...]]
+SEEDS = 2**32
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +50,7 @@ def open_network(
     weights: Path | None = None,
     classes: int | None = None,
     shape: tuple[int, ...] | None = None,
+    normalise: bool = True,
     seed: int = 0,
 ) -> Opened:
     """Find or build a network.
@@ -48,101 +60,233 @@ def open_network(
         dataset: says how many classes and which shape a new network is for, and normalises it.
         weights: a safetensors or `.pt` file for a network of the zoo or a factory's.
         classes: for a network of the zoo without a data set.
-        shape: of one input, for a factory's network without a data set.
+        shape: of one input, without a data set.
+        normalise: whether a factory's network without weights is given the normalisation of the data set; a
+            network that brings its own, or weights, is taken as it is.
         seed: of fresh weights.
 
     Raises:
         InputError: an unknown name, weights that do not fit, or data of another shape.
     """
+    if not 0 <= seed < SEEDS:
+        raise InputError(f"seed must be between 0 and {SEEDS - 1}, got {seed}")
     folder = Path(spec).expanduser()
     if (folder / "description.json").is_file():
-        if weights is not None:
-            raise InputError(f"--weights goes with a zoo name or a factory; the run folder {spec!r} has its own")
+        _refuse_given(spec, {"--weights": weights, "--classes": classes, "--input-shape": shape})
         run = load_run(folder)
         opened = Opened(network=run.network, origin=run.origin, is_trained=True)
     elif spec in network_names():
-        opened = _from_zoo(spec, dataset, weights, classes, seed)
+        opened = _from_zoo(spec, dataset, weights, classes, shape, seed)
     elif is_factory(spec):
-        opened = _from_factory(spec, dataset, weights, shape, seed)
+        _refuse_given(spec, {"--classes": classes})
+        opened = _from_factory(spec, dataset, weights, shape, normalise, seed)
     elif folder.exists():
         raise InputError(f"network {spec!r} is no run folder: it holds no description.json")
     else:
         raise InputError(
-            f"unknown network {spec!r} (no run folder and no package.module:factory either): {near(spec, network_names())}"
+            f"unknown network {spec!r} (no run folder and no package.module:factory either): "
+            f"{near(spec, network_names())}"
         )
-    if dataset is not None:
+    if dataset is not None or shape is not None:
         _check_fits(opened, dataset)
     return opened
 
 
+def meant(layer: Layer, network: nn.Module) -> Layer:
+    """A number as the name of a module, where the network has such a module and no convolutions to count.
+
+    Example:
+        >>> meant(2, nn.Sequential(nn.Flatten(), nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2)))
+        '2'
+        >>> meant(1, nn.Sequential(nn.Conv2d(1, 1, 3), nn.ReLU()))
+        1
+    """
+    inner = unwrapped(network)
+    if isinstance(inner, GraphNetwork):
+        names = {call.path for node in inner.graph.nodes for call in calls_of(node)}
+        has_convolutions = any("conv" in str(node.target) for node in inner.graph.nodes if node.op == "call_function")
+    else:
+        names = {name for name, _ in inner.named_modules()}
+        has_convolutions = any(type(module).__name__.startswith("Conv") for module in inner.modules())
+    return str(layer) if isinstance(layer, int) and str(layer) in names and not has_convolutions else layer
+
+
+def with_meant_layers(method: Method, network: nn.Module) -> Method:
+    """A method whose field `layer` (one or several) holds what is `meant` in this network."""
+    given = method.layer  # type: ignore[attr-defined]
+    layers = tuple(meant(one, network) for one in given) if isinstance(given, tuple) else meant(given, network)
+    return replace(method, layer=layers)  # type: ignore[type-var]
+
+
+def identity(opened: Opened, dataset: Dataset) -> dict[str, str | None]:
+    """What a run was made from, by name and content, so that another network of the same name is told apart.
+
+    Fresh weights follow from name and seed and are not looked at.
+    """
+    splits = {"train": dataset.train, "validation": dataset.validation, "test": dataset.test}
+    arrays = {f"{name} images": split.images for name, split in splits.items()}
+    arrays.update({f"{name} labels": split.labels for name, split in splits.items()})
+    return {
+        "network": opened.origin.name,
+        "weights": fingerprint(opened.network.state_dict()) if opened.is_trained else None,
+        "data": dataset.name,
+        "images": fingerprint(arrays),
+    }
+
+
+def check_capture(opened: Opened) -> None:
+    """Refuse a network whose graph cannot be had before work is done that would end by writing it.
+
+    Raises:
+        InputError: the network cannot be captured.
+    """
+    tensor = next(opened.network.parameters(), torch.empty(0))
+    example = torch.zeros(2, *opened.origin.shape, dtype=getattr(torch, opened.origin.dtype), device=tensor.device)
+    with quiet():
+        capture(opened.network, example)
+
+
+@contextmanager
+def users_code(spec: str) -> Iterator[None]:
+    """Turn what goes wrong in a user's own function into one line that says where.
+
+    Raises:
+        InputError: the function, or the import of its module, failed.
+    """
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:
+        if not is_factory(spec):
+            raise
+        frames = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_users(Path(frame.filename))]
+        where = f" ({frames[-1].filename}, line {frames[-1].lineno})" if frames else ""
+        raise InputError(f"{spec} failed with {type(error).__name__}: {_first_line(error)}{where}") from error
+
+
+def _is_users(file: Path) -> bool:
+    is_ours = file.is_relative_to(Path(__file__).parents[1])
+    return file.is_file() and not is_ours and "site-packages" not in file.parts
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep what PyTorch prints while it looks into a network off the screen: the reason comes with its exception."""
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        with redirect_stderr(StringIO()):
+            yield
+    finally:
+        logging.disable(before)
+
+
+def _refuse_given(spec: str, options: dict[str, object]) -> None:
+    for name, value in options.items():
+        if value is not None:
+            raise InputError(f"{name} {value} does not go with {spec!r}, which has its own: leave it out")
+
+
 def _from_zoo(
-    name: str, dataset: Dataset | None, weights: Path | None, classes: int | None, seed: int
+    name: str,
+    dataset: Dataset | None,
+    weights: Path | None,
+    classes: int | None,
+    shape: tuple[int, ...] | None,
+    seed: int,
 ) -> Opened:
-    shape = input_shape(name) if dataset is None else dataset.shape
-    count = classes or (10 if dataset is None else dataset.classes)
+    shape = shape or (input_shape(name) if dataset is None else dataset.shape)
+    count = classes if classes is not None else (10 if dataset is None else dataset.classes)
     network = build(name, classes=count, in_channels=shape[0], generator=torch.Generator().manual_seed(seed))
     mean, std = ((0.0,) * shape[0], (1.0,) * shape[0]) if dataset is None else (dataset.mean, dataset.std)
     if weights is not None:
-        load_weights(network, load_tensors(weights), weights)
-        mean, std = _stored_normalisation(weights) or (mean, std)
+        mean, std = _fill(network, weights) or (mean, std)
     wrapped = Normalised(network, mean, std).eval()
     origin = Origin(name=name, zoo_name=name, classes=count, shape=shape)
     return Opened(network=wrapped, origin=origin, is_trained=weights is not None)
 
 
 def _from_factory(
-    spec: str, dataset: Dataset | None, weights: Path | None, shape: tuple[int, ...] | None, seed: int
+    spec: str,
+    dataset: Dataset | None,
+    weights: Path | None,
+    shape: tuple[int, ...] | None,
+    normalise: bool,
+    seed: int,
 ) -> Opened:
     if dataset is None and shape is None:
-        raise InputError(f"the input shape of {spec!r} is not known: give --data, or --input-shape as in 3,32,32")
-    with torch.random.fork_rng(devices=[]):
+        raise InputError(f"the input shape of {spec!r} is not known: give --input-shape, as in 3,32,32")
+    with torch.random.fork_rng(devices=[]), users_code(spec):
         torch.manual_seed(seed)
         network = import_factory(spec)()
     if not isinstance(network, nn.Module):
         raise InputError(f"{spec!r} must return a torch.nn.Module, got {type(network).__name__}")
+    said: Normalisation | None = None
     if weights is not None:
-        load_weights(network, load_tensors(weights), weights)
-    elif dataset is not None:
-        network = Normalised(network, dataset.mean, dataset.std)
+        said = _fill(network, weights)
+    elif dataset is not None and normalise and not isinstance(network, Normalised):
+        said = dataset.mean, dataset.std
     origin = Origin(
         name=spec,
         zoo_name=None,
         classes=None if dataset is None else dataset.classes,
         shape=shape or (dataset.shape if dataset is not None else ()),
     )
-    return Opened(network=network.eval(), origin=origin, is_trained=weights is not None)
+    wrapped = network if said is None else Normalised(network, *said)
+    return Opened(network=wrapped.eval(), origin=origin, is_trained=weights is not None)
 
 
-def _stored_normalisation(weights: Path) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
-    """Mean and standard deviation where the weights file says them."""
+def _fill(network: nn.Module, weights: Path) -> Normalisation | None:
+    """Load a weights file; returns the normalisation that it says, as our own run folders do."""
+    tensors = load_tensors(weights)
+    said = _stored_normalisation(weights)
+    inner = {name.removeprefix("network."): value for name, value in tensors.items() if name.startswith("network.")}
+    if not isinstance(network, Normalised) and {*tensors} == {*(f"network.{name}" for name in inner), "mean", "std"}:
+        said = tuple(tensors["mean"].tolist()), tuple(tensors["std"].tolist())
+        tensors = inner
+    load_weights(network, tensors, weights)
+    return said
+
+
+def _stored_normalisation(weights: Path) -> Normalisation | None:
+    """Mean and standard deviation where the header of a safetensors file says them."""
     if weights.suffix in (".pt", ".pth"):
         return None
     with safe_open(weights, "pt") as file:
         said = file.metadata() or {}
     if "mean" not in said or "std" not in said:
         return None
-    return _numbers(said["mean"]), _numbers(said["std"])
+    return _numbers(said["mean"], weights), _numbers(said["std"], weights)
 
 
-def _numbers(text: str) -> tuple[float, ...]:
-    return tuple(float(word) for word in text.replace(",", " ").split())
+def _numbers(text: str, weights: Path) -> tuple[float, ...]:
+    try:
+        return tuple(float(word) for word in text.replace(",", " ").split())
+    except ValueError:
+        raise InputError(f"mean and std in the header of {str(weights)!r} must be numbers, got {text!r}") from None
 
 
-def _check_fits(opened: Opened, dataset: Dataset) -> None:
-    """One image through the network: the data's shape and classes must be the network's."""
-    x: Tensor = torch.zeros(2, *dataset.shape)
+def _check_fits(opened: Opened, dataset: Dataset | None) -> None:
+    """Two empty images through the network: shape and classes of the data must be the network's."""
+    shape, data = (opened.origin.shape, "") if dataset is None else (dataset.shape, f" of {dataset.name}")
     try:
         with torch.inference_mode():
-            output = opened.network(x)
-    except RuntimeError as error:
-        reason = str(error).strip().splitlines()[0][:200]
+            output = opened.network(torch.zeros(2, *shape))
+    except Exception as error:  # a user's network fails in its own ways
+        made_for = f", it was made for {opened.origin.shape}" if opened.origin.shape != shape else ""
         raise InputError(
-            f"{opened.origin.name} cannot take images of shape {dataset.shape} of {dataset.name}: {reason}"
+            f"{opened.origin.name} cannot take images of shape {shape}{data}{made_for}: {_first_line(error)}"
         ) from error
     if not isinstance(output, Tensor) or output.ndim != 2 or len(output) != 2:
         got = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
         raise InputError(f"{opened.origin.name} must return logits (B, classes), got {got}")
-    if output.shape[1] < dataset.classes:
+    if dataset is not None and output.shape[1] < dataset.classes:
         raise InputError(
             f"{opened.origin.name} has {output.shape[1]} outputs, {dataset.name} has {dataset.classes} classes"
         )
+
+
+def _first_line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0][:200] if lines else type(error).__name__

@@ -7,10 +7,12 @@ pickle, and no class of the user's is needed to load it.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import platform
 import shutil
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -19,7 +21,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from corank.errors import InputError
+from corank.errors import InputError, near
 from corank.network import Normalised, capture, load_graph, load_tensors, save_graph, save_tensors
 from corank.result import jsonable
 from corank.zoo.nets import build
@@ -45,6 +47,12 @@ class Origin:
     classes: int | None
     shape: tuple[int, ...]
     dtype: str = "float32"
+
+    def __post_init__(self) -> None:
+        if not isinstance(getattr(torch, self.dtype, None), torch.dtype):
+            raise InputError(f"the type of the inputs must be one of PyTorch's, got {self.dtype!r}")
+        if not all(isinstance(size, int) and size > 0 for size in self.shape):
+            raise InputError(f"the shape of one input must be positive whole numbers, got {self.shape}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,22 +81,27 @@ def load_run(folder: Path) -> Run:
     Raises:
         InputError: no run folder, or a file in it that is missing or damaged.
     """
-    description = read_json(folder / "description.json")
+    file = folder / "description.json"
+    description = read_json(file)
     if description.get("format") != FORMAT:
         raise InputError(f"{str(folder)!r} is not a run folder: description.json has no format {FORMAT!r}")
     try:
         origin = Origin(**{**description["network"], "shape": tuple(description["network"]["shape"])})
         network = _rebuild(folder, origin, description.get("normalisation"))
-    except (KeyError, TypeError) as error:
-        raise InputError(f"{str(folder / 'description.json')!r} lacks what rebuilds the network: {error}") from error
-    metrics = read_json(folder / "metrics.json") if (folder / "metrics.json").is_file() else {}
+    except InputError as error:
+        raise InputError(f"run folder {str(folder)!r} cannot be read: {error}") from error
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{str(file)!r} lacks what rebuilds the network: {type(error).__name__}: {error}") from error
+    metrics = read_json(folder / "metrics.json")
     return Run(folder=folder, network=network.eval(), origin=origin, description=description, metrics=metrics)
 
 
 def save_run(
     folder: Path, network: nn.Module, origin: Origin, *, about: Mapping[str, Any], metrics: Mapping[str, Any]
 ) -> None:
-    """Write a run folder; `description.json` comes last, so that a folder that has it is whole.
+    """Write a run folder, over an older run if there is one; `description.json` goes first and comes last.
+
+    So a folder that has it is whole.
 
     Args:
         folder: where; made if need be.
@@ -98,6 +111,8 @@ def save_run(
         metrics: results.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    for name in ("description.json", "graph.json"):
+        (folder / name).unlink(missing_ok=True)
     if origin.zoo_name is None:
         example = torch.zeros(2, *origin.shape, dtype=getattr(torch, origin.dtype))
         save_graph(capture(network, example), folder)
@@ -115,32 +130,89 @@ def save_run(
 
 
 def claim(folder: Path, options: Mapping[str, Any], *, overwrite: bool = False) -> Run | None:
-    """Make sure that a folder may be written to by a run with these options.
+    """Make sure that a folder may be written to by a run with these options; what is in it stays.
+
+    Args:
+        folder: made if need be.
+        options: what makes the run this one, as JSON-able values.
+        overwrite: whether a run that is there may be replaced; then there is always work to do.
 
     Returns:
         The finished run that is there already, with these very options; None where there is work to do.
 
     Raises:
-        InputError: the folder holds something else.
+        InputError: the folder holds something else, or cannot be written to.
     """
-    if overwrite and (folder / "description.json").is_file():
-        shutil.rmtree(folder)
-    if not folder.exists():
-        return None
-    if not folder.is_dir():
-        raise InputError(f"--out must name a folder, {str(folder)!r} is a file")
-    if (folder / "description.json").is_file():
+    make_writable(folder)
+    if not (folder / "description.json").is_file():
+        refuse_foreign(folder, OWN_FILES, "run folder")
+    elif not overwrite:
         run = load_run(folder)
-        difference = _difference(run.description.get("options", {}), json.loads(json.dumps(jsonable(options))))
-        if difference:
-            raise InputError(
-                f"{str(folder)!r} holds another run ({difference}): name another --out, or add --overwrite"
-            )
+        refuse_difference(folder, "run", run.description.get("options"), options)
         return run
-    foreign = [entry.name for entry in folder.iterdir() if entry.name.removesuffix(".part") not in OWN_FILES]
-    if foreign:
-        raise InputError(f"{str(folder)!r} holds {foreign[0]!r} and is no run folder: name another --out")
     return None
+
+
+def clear_run(folder: Path) -> None:
+    """Delete the run that is in a folder, but no file that is not a run's."""
+    for name in sorted(OWN_FILES):  # the checkpoint and the description first
+        if (folder / name).is_dir():
+            shutil.rmtree(folder / name)
+        else:
+            (folder / name).unlink(missing_ok=True)
+
+
+def make_writable(folder: Path) -> None:
+    """Make a folder, so that one that cannot be written to is noticed before the work and not after it.
+
+    Raises:
+        InputError: it is a file, or it cannot be written to.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"--out must name a folder, {str(folder)!r} is a file")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise InputError(f"--out {str(folder)!r} cannot be written to ({error.strerror}): name another") from error
+
+
+def refuse_foreign(folder: Path, own: Collection[str], kind: str) -> None:
+    """Refuse to write where files of somebody else lie.
+
+    Raises:
+        InputError: the folder holds a file that is not among its own; one is named.
+    """
+    names = sorted(entry.name for entry in folder.iterdir() if not entry.name.startswith("."))
+    foreign = [name for name in names if name.removesuffix(".part") not in own]
+    if foreign:
+        raise InputError(f"{str(folder)!r} holds {foreign[0]!r} and is no {kind}: name another --out")
+
+
+def refuse_difference(folder: Path, kind: str, stored: Any, wanted: Mapping[str, Any]) -> None:
+    """Refuse to take what a folder holds for what other options would give.
+
+    Raises:
+        InputError: an option differs; the first is named.
+    """
+    found = _difference(stored, json.loads(json.dumps(jsonable(wanted))))
+    if found:
+        raise InputError(f"{str(folder)!r} holds another {kind} ({found}): name another --out, or add --overwrite")
+
+
+def fingerprint(tensors: Mapping[str, Tensor]) -> str:
+    """A short digest of tensors by name: the same for the same bits.
+
+    Example:
+        >>> fingerprint({"a": torch.zeros(2)}) == fingerprint({"a": torch.ones(2)})
+        False
+    """
+    digest = hashlib.sha256()
+    for name, value in sorted(tensors.items()):
+        digest.update(f"{name} {value.dtype} {tuple(value.shape)};".encode())
+        digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return f"sha256 {digest.hexdigest()[:16]}"
 
 
 def versions() -> dict[str, str]:
@@ -155,6 +227,20 @@ def write_json(file: Path, values: Any) -> None:
     aside.replace(file)
 
 
+def said(values: Mapping[str, Any], file: Path, *path: str) -> Any:
+    """What a file of an earlier run says at a path of names.
+
+    Raises:
+        InputError: it does not say it.
+    """
+    found: Any = values
+    for name in path:
+        if not isinstance(found, Mapping) or name not in found:
+            raise InputError(f"{str(file)!r} lacks {'.'.join(path)!r}: add --overwrite to do it again")
+        found = found[name]
+    return found
+
+
 def read_json(file: Path) -> dict[str, Any]:
     """Read a JSON object.
 
@@ -165,7 +251,7 @@ def read_json(file: Path) -> dict[str, Any]:
         found = json.loads(file.read_text())
     except FileNotFoundError:
         raise InputError(f"no file {str(file)!r}") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{str(file)!r} is not readable JSON: {error}") from error
     if not isinstance(found, dict):
         raise InputError(f"{str(file)!r} must hold a JSON object, got {type(found).__name__}")
@@ -193,7 +279,8 @@ def load_weights(network: nn.Module, tensors: Mapping[str, Tensor], file: Path) 
     unknown = [name for name in tensors if name not in own]
     if missing or unknown:
         what = f"lacks {missing[0]!r}" if missing else f"has the unknown tensor {unknown[0]!r}"
-        raise InputError(f"weights file {str(file)!r} does not fit the network: it {what}")
+        held = near(missing[0], tensors) if missing else near(unknown[0], own)
+        raise InputError(f"weights file {str(file)!r} does not fit the network: it {what}; {held}")
     for name, value in tensors.items():
         if value.shape != own[name].shape:
             raise InputError(
@@ -209,8 +296,12 @@ def _normalisation(network: nn.Module) -> dict[str, Any] | None:
     return {"mean": network.mean.tolist(), "std": network.std.tolist()}
 
 
-def _difference(stored: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
-    for name in {**stored, **wanted}:
-        if stored.get(name) != wanted.get(name):
-            return f"{name} was {stored.get(name)}, now {wanted.get(name)}"
-    return ""
+def _difference(stored: Any, wanted: Any, path: str = "") -> str:
+    """The first place where two nested values differ, in words; empty where they are equal."""
+    if isinstance(stored, dict) and isinstance(wanted, dict):
+        for name in {**stored, **wanted}:
+            found = _difference(stored.get(name), wanted.get(name), f"{path}.{name}" if path else str(name))
+            if found:
+                return found
+        return ""
+    return "" if stored == wanted else f"{path or 'options'} was {stored}, now {wanted}"

@@ -20,6 +20,7 @@ from corank.measure import ActiveLayer, ActiveSubspace, ActiveSubspaces
 from corank.measure.heldout import EVERY as HELD_OUT_EVERY
 from corank.network import Cost, Layer, Layers, capture, cost, cut
 from corank.result import Result, Scalar
+from corank.train.evaluate import device_of
 from corank.zoo.data import Batches, Dataset
 
 PLACES = (0.25, 0.5, 0.75)
@@ -82,7 +83,8 @@ class StudyResult(Result):
         """Network, data, accuracy, recommendation."""
         return {
             "network": self.network, "data": self.data, "test accuracy": self.original.test,
-            "layers measured": len(self.measured.layers), "cuts": len(self.cuts), "recommended cut": self.recommendation,
+            "layers measured": len(self.measured.layers), "cuts": len(self.cuts),
+            "recommended cut": self.recommendation,
         }  # fmt: skip
 
 
@@ -91,7 +93,7 @@ class Study:
     """What is studied and how thoroughly.
 
     Args:
-        layers: where to cut; empty chooses three places by their share of the multiply-adds.
+        layer: where to cut, one place or several; empty chooses three by their share of the multiply-adds.
         rank: directions kept at every cut; None takes those that carry 95 % of the gradient energy, of held-out
             samples too, as far as the data allow.
         order: of the polynomial.
@@ -108,7 +110,7 @@ class Study:
         InputError: an option out of its range.
     """
 
-    layers: tuple[Layer, ...] = ()
+    layer: Layer | tuple[Layer, ...] = ()
     rank: int | None = None
     order: int = 2
     samples: int | None = 4096
@@ -123,6 +125,32 @@ class Study:
     def __post_init__(self) -> None:
         if not 0 <= self.tolerance < 1:
             raise InputError(f"tolerance must lie between 0 and 1, got {self.tolerance}")
+        for name in ("fit_samples", "batch_size"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise InputError(f"{name} must be at least 1, got {value}")
+        ActiveSubspace(samples=self.samples)
+        self._asnet(layer=1, rank=1 if self.rank is None else self.rank)
+
+    @property
+    def _asked(self) -> tuple[Layer, ...]:
+        return self.layer if isinstance(self.layer, tuple) else (self.layer,)
+
+    def check(self, network: nn.Module, dataset: Dataset) -> None:
+        """Refuse at once what would fail only after training and measuring.
+
+        Raises:
+            InputError: a network without hidden layers or that cannot be captured, a layer that cannot be cut,
+                a rank above its features.
+        """
+        example = _example(network, dataset)
+        graph = capture(network, example)
+        if not Layers(graph, example.shape[1:], example.dtype).hidden:
+            raise InputError("the network has no hidden layer with weights: there is nothing to measure or cut")
+        for layer in self._asked:
+            halves = cut(graph, layer, example)
+            if self.rank is not None and self.rank > halves.features:
+                raise InputError(f"rank must be at most the {halves.features} features at {layer!r}, got {self.rank}")
 
     def run(
         self,
@@ -152,7 +180,7 @@ class Study:
         original = accuracies(network, dataset)
         report("active subspaces of all hidden layers")
         measured = ActiveSubspace(layer="*", rank=LARGEST_RANK, samples=self.samples).measure(network, batches)
-        example = next(iter(batches))[0][:2]
+        example = _example(network, dataset)
         places = _places(network, measured, example)
         whole = cost(network, dataset.shape)
         cuts = []
@@ -171,12 +199,10 @@ class Study:
         self, network: nn.Module, example: Tensor, places: Sequence[CutPlace], whole: Cost
     ) -> Sequence[Layer]:
         """The layers to cut at: those asked for, or the legal ones nearest to the wanted shares of the work."""
-        if self.layers:
+        if self._asked:
             graph = capture(network, example)
-            return [cut(graph, layer, example).point.label for layer in self.layers]
+            return list(dict.fromkeys(cut(graph, layer, example).point.label for layer in self._asked))
         legal = [place for place in places if place.pre is not None]
-        if not legal:
-            raise InputError("the network has no layer where it can be cut: everything is bypassed by other data")
         chosen: list[CutPlace] = []
         for share in PLACES:
             left = [place for place in legal if place not in chosen]
@@ -186,9 +212,17 @@ class Study:
 
     def _compressor(self, layer: Layer, measured: ActiveSubspaces, samples: int) -> ASNet:
         found = next((row for row in measured.layers if row.layer == layer), None)
+        if self.rank is None:
+            return self._asnet(layer, self._rank(found, samples))
+        if found is None or self._asked:
+            return self._asnet(layer, self.rank)
+        has_all = len(found.directions) < LARGEST_RANK
+        return self._asnet(layer, min(self.rank, len(found.directions) if has_all else found.width))
+
+    def _asnet(self, layer: Layer, rank: int) -> ASNet:
         return ASNet(
             layer=layer,
-            rank=self.rank or self._rank(found, samples),
+            rank=rank,
             order=self.order,
             samples=self.samples,
             epochs=self.epochs,
@@ -212,6 +246,8 @@ class Study:
 
 def recommend(cuts: Sequence[Evaluated], tolerance: float) -> tuple[str | None, str]:
     """The fastest cut whose validation accuracy is within the tolerance, or none, and why."""
+    if not cuts:
+        return None, "data flows around every hidden layer, so there is no place where the network can be cut"
     points = 100 * tolerance
     good = [
         found for found in cuts
@@ -228,6 +264,12 @@ def recommend(cuts: Sequence[Evaluated], tolerance: float) -> tuple[str | None, 
         f"cutting after {compressed.layer} makes one sample {best.speedup:.1f} times faster and the network "
         f"{compressed.storage_ratio:.1f} times smaller, and changes the validation accuracy by {-lost:+.1f} points"
     )
+
+
+def _example(network: nn.Module, dataset: Dataset) -> Tensor:
+    """Two images where the network is."""
+    images, _ = next(iter(Batches(dataset.train, 2)))
+    return images.to(device_of(network))
 
 
 def _places(network: nn.Module, measured: ActiveSubspaces, example: Tensor) -> tuple[CutPlace, ...]:

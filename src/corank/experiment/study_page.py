@@ -10,6 +10,7 @@ from corank.experiment.measuring import neurons_in_words
 from corank.experiment.run_folder import versions
 from corank.experiment.study import StudyResult
 from corank.experiment.tables import cuts_table, measured_table
+from corank.network import Latency
 from corank.report import Page, Section, Tradeoff, cost_against_accuracy, cost_bars, figures_of
 from corank.report.format import percent
 
@@ -71,6 +72,8 @@ def _layers(result: StudyResult) -> Section:
 
 
 def _cuts(result: StudyResult) -> Section:
+    if not result.cuts:
+        return Section("Where it can be cut", text=(result.reason[:1].upper() + result.reason[1:] + ".",))
     baseline = Tradeoff(
         name=result.network, accuracy=result.original.test, multiply_adds=result.cost.multiply_adds,
         storage_bytes=result.cost.storage_bytes, latency_ms=result.cuts[0].latency_original[0].median_ms,
@@ -101,16 +104,22 @@ def _cuts(result: StudyResult) -> Section:
 
 def _provenance(result: StudyResult, options: Mapping[str, Any], seconds: float) -> dict[str, Any]:
     study = options["study"]
-    timed = result.cuts[0].latency_original[0]
+    made_with = _making(result.cuts[0].latency_original[0], study["epochs"]) if result.cuts else {}
     return {
         "network": result.network,
         "data": result.data,
         "measured with": f"{result.measured.samples:,} samples, {result.measured.samples_heldout:,} held out; "
         f"{result.measured.loss}",
         "choices made on": f"validation split, accuracy {percent(result.original.validation)} before cutting",
-        "fine-tuning": f"{study['epochs']} epochs of distillation",
+        **made_with,
         "seed": study["seed"],
-        "latency": f"median of {timed.repeats} forward passes, {timed.threads} threads, {timed.device}",
         "seconds": round(seconds),
         **versions(),
+    }
+
+
+def _making(timed: Latency, epochs: int) -> dict[str, str]:
+    return {
+        "fine-tuning": f"{epochs} epochs of distillation",
+        "latency": f"median of {timed.repeats} forward passes, {timed.threads} threads, {timed.device}",
     }

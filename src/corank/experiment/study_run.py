@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-import json
-import shutil
 import time
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from corank.compress import ASNet
-from corank.errors import InputError
+from corank.experiment import run_folder
 from corank.experiment.compressing import Evaluated, compress_options, save_compressed
-from corank.experiment.networks import Opened
-from corank.experiment.run_folder import read_json, versions, write_json
+from corank.experiment.networks import Opened, identity, quiet
 from corank.experiment.study import Study, StudyResult
 from corank.experiment.study_page import study_page
 from corank.experiment.training import Training
 from corank.report import write_page
 from corank.result import jsonable
+from corank.train.devices import checked_device
 from corank.zoo import Dataset
 
 STUDY = "study.json"
+OWN_FILES = {"cuts", "figures", "index.html", "network", STUDY}
 
 
 def run_study(
@@ -43,7 +42,7 @@ def run_study(
         study: what is studied.
         training: how a network without weights is trained.
         out: the folder.
-        overwrite: replace another study that is there.
+        overwrite: replace whatever study is there.
         report: told of every stage as it begins.
 
     Returns:
@@ -52,23 +51,26 @@ def run_study(
     Raises:
         InputError: the folder holds something else, or an option does not fit.
     """
-    options = json.loads(json.dumps(jsonable({
-        "network": opened.origin.name, "data": dataset.name, "study": asdict(study),
-        "training": None if opened.is_trained else asdict(training),
-    })))  # fmt: skip
+    trained_here = None if opened.is_trained else asdict(training)
+    options = jsonable({**identity(opened, dataset), "study": asdict(study), "training": trained_here})
+    with quiet():
+        study.check(opened.network, dataset)
     finished = _finished(out, options, overwrite)
     if finished is not None:
+        report(f"{str(out)!r} holds this very study, finished: nothing to do")
         return finished
     start = time.perf_counter()
     network = opened.network
     if not opened.is_trained:
         report(f"training {opened.origin.name} on {dataset.name}")
-        network = training.run(opened, dataset, out / "network", overwrite=overwrite).network
-    out.mkdir(parents=True, exist_ok=True)
+        run = training.run(opened, dataset, out / "network", overwrite=overwrite, report=report)
+        network = run.network.to(checked_device(training.device))
+        opened = replace(opened, network=network, is_trained=True)
+    _clear(out)
 
     def keep(found: Evaluated, compressor: ASNet) -> None:
         folder = out / "cuts" / str(compressor.layer).replace("/", "_")
-        recorded = compress_options(compressor, opened.origin.name, dataset)
+        recorded = compress_options(compressor, opened, dataset, study.batch_size)
         save_compressed(folder, found, opened.origin, dataset, recorded, time.perf_counter() - start)
 
     result = study.run(opened.origin.name, network, dataset, report=report, keep=keep)
@@ -77,29 +79,31 @@ def run_study(
 
 def _finished(out: Path, options: dict[str, Any], overwrite: bool) -> dict[str, Any] | None:
     """The study that is there already, if it is this one."""
-    if out.exists() and not out.is_dir():
-        raise InputError(f"--out must name a folder, {str(out)!r} is a file")
+    run_folder.make_writable(out)
     if not (out / STUDY).is_file():
-        foreign = [entry.name for entry in out.iterdir() if entry.name not in ("network", "cuts")] if out.is_dir() else []
-        if foreign:
-            raise InputError(f"{str(out)!r} holds {foreign[0]!r} and no study: name another --out")
-        return None
-    there = read_json(out / STUDY)
-    if there.get("options") == options:
+        run_folder.refuse_foreign(out, OWN_FILES, "study")
+    elif not overwrite:
+        there = run_folder.read_json(out / STUDY)
+        run_folder.refuse_difference(out, "study", there.get("options"), options)
         return there
-    if not overwrite:
-        raise InputError(f"{str(out)!r} holds a study with other options: name another --out, or add --overwrite")
-    for name in ("cuts", "figures"):
-        shutil.rmtree(out / name, ignore_errors=True)
-    (out / STUDY).unlink()
     return None
+
+
+def _clear(out: Path) -> None:
+    """Delete what an older study left, but no file that is not a study's."""
+    if (out / STUDY).is_file():
+        for file in (out / STUDY, out / "index.html", *(out / "figures").glob("*.svg")):
+            file.unlink(missing_ok=True)
+    for description in (out / "cuts").glob("*/description.json"):
+        run_folder.clear_run(description.parent)
+        if not any(description.parent.iterdir()):
+            description.parent.rmdir()
 
 
 def _write(out: Path, result: StudyResult, options: dict[str, Any], seconds: float) -> dict[str, Any]:
     page = study_page(result, options=options, seconds=seconds)
     write_page(page, out)
-    found = {
-        "summary": page.summary, "options": options, "seconds": seconds, "versions": versions(), **result.to_dict()
-    }  # fmt: skip
-    write_json(out / STUDY, found)
+    about = {"summary": page.summary, "options": options, "seconds": seconds, "versions": run_folder.versions()}
+    found: dict[str, Any] = jsonable({**about, **result.to_dict()})
+    run_folder.write_json(out / STUDY, found)
     return found

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from corank.experiment.compressing import Evaluated, asnetwork
+from corank.experiment.run_folder import Run, said
 from corank.experiment.study import CutPlace
 from corank.measure import ActiveLayer, ActiveSubspaces
 from corank.report import Column, Missing, Table
@@ -88,3 +89,17 @@ def cost_table(found: Mapping[str, Any]) -> Table:
         rows.append((name, part["parameters"], part["storage_mb"], part["multiply_adds_millions"], *times))
     where = f", cut after {found['layer']} with {found['rank']} directions" if "layer" in found else ""
     return Table(columns, tuple(rows), f"{found['name']}{where}")
+
+
+def compressed_in_words(run: Run) -> str:
+    """One line on a compressed network, from its run folder."""
+    file = run.folder / "metrics.json"
+
+    def number(*path: str) -> float:
+        return float(said(run.metrics, file, *path))
+
+    return (
+        f"test accuracy {number('test_accuracy'):.2%} (original {number('original_test_accuracy'):.2%}), "
+        f"{number('compressed', 'overall', 'storage_mb'):.3g} MB, {number('speedup'):.1f} times faster at batch 1, "
+        f"in {run.folder}"
+    )

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+import torch.distributed
+
 from corank.errors import InputError
 from corank.experiment.compressing import accuracies
-from corank.experiment.networks import Opened
-from corank.experiment.run_folder import Run, claim, load_run, save_run
+from corank.experiment.networks import Opened, check_capture, identity
+from corank.experiment.run_folder import Run, claim, clear_run, load_run, save_run
 from corank.train import Checkpoint, History, fit, make_fabric
 from corank.train.devices import Devices, checked_device
 from corank.zoo import Batches, Dataset, TrainingDefaults, training_defaults
@@ -56,34 +58,52 @@ class Training:
         if self.weight_decay is not None and not self.weight_decay >= 0:
             raise InputError(f"weight_decay must not be negative, got {self.weight_decay}")
 
-    def run(self, opened: Opened, dataset: Dataset, out: Path, *, overwrite: bool = False) -> Run:
+    def run(
+        self,
+        opened: Opened,
+        dataset: Dataset,
+        out: Path,
+        *,
+        overwrite: bool = False,
+        report: Callable[[str], None] = lambda stage: None,
+    ) -> Run:
         """Train a network and write the run folder; a run that was interrupted goes on where it stopped.
 
         Args:
             opened: the network; it is trained in place.
             dataset: trained on its training split.
             out: the run folder. A finished run with the same options is returned as it is.
-            overwrite: replace a finished run with other options.
+            overwrite: replace whatever run is there, finished or not.
+            report: told when there is nothing to do, and when an earlier training goes on.
 
         Raises:
             InputError: the folder holds something else, or the training fails for its options.
         """
         defaults = self._filled(training_defaults(opened.origin.name, dataset.name))
         options = self._options(opened, dataset, defaults)
-        if overwrite:
-            shutil.rmtree(out / CHECKPOINT, ignore_errors=True)
+        if opened.origin.zoo_name is None:
+            check_capture(opened)
+        fabric = make_fabric(self.device, self.precision, self.processes)
         finished = claim(out, options, overwrite=overwrite)
         if finished is not None:
+            report(f"{str(out)!r} holds this very training, finished: nothing to do")
             return finished
-        fabric = make_fabric(self.device, self.precision, self.processes)
+        if overwrite and is_first_process():
+            clear_run(out)
+        if fabric is not None:
+            fabric.barrier()
+        checkpoint = Checkpoint(out / CHECKPOINT, options=options)
+        if (latest := checkpoint.latest()) is not None:
+            report(f"going on where the training in {str(out)!r} stopped, after {latest.name.replace('-', ' ')}")
         if fabric is None:
             opened.network.to(checked_device(self.device))
-        history = self._fit(opened, dataset, defaults, out, options, fabric)
-        opened.network.cpu().eval()
-        if fabric is None or fabric.global_rank == 0:
+        history = self._fit(opened, dataset, defaults, checkpoint, fabric)
+        opened.network.eval()
+        if is_first_process():
+            metrics = _metrics(opened, dataset, history)
             about = {"command": "train", "data": dataset.name, "options": options, "seed": self.seed,
                      "seconds": history.row()["seconds"]}  # fmt: skip
-            save_run(out, opened.network, opened.origin, about=about, metrics=_metrics(opened, dataset, history))
+            save_run(out, opened.network.cpu(), opened.origin, about=about, metrics=metrics)
             shutil.rmtree(out / CHECKPOINT, ignore_errors=True)
         if fabric is not None:
             fabric.barrier()
@@ -94,20 +114,17 @@ class Training:
         opened: Opened,
         dataset: Dataset,
         defaults: TrainingDefaults,
-        out: Path,
-        options: Mapping[str, Any],
+        checkpoint: Checkpoint,
         fabric: Devices | None,
     ) -> History:
-        batches = Batches(
-            dataset.train, defaults.batch_size, shuffle=True, seed=self.seed, augment=defaults.augment
-        )
+        batches = Batches(dataset.train, defaults.batch_size, shuffle=True, seed=self.seed, augment=defaults.augment)
         return fit(
             opened.network,
             batches,
             epochs=defaults.epochs,
             optimiser=defaults.make_optimiser,
             schedule=defaults.schedule,
-            checkpoint=Checkpoint(out / CHECKPOINT, options=options),
+            checkpoint=checkpoint,
             seed=self.seed,
             fabric=fabric,
             label=f"training {opened.origin.name} on {dataset.name}",
@@ -123,8 +140,13 @@ class Training:
 
     def _options(self, opened: Opened, dataset: Dataset, defaults: TrainingDefaults) -> dict[str, Any]:
         named = {**asdict(defaults), "schedule": repr(defaults.schedule), "augment": repr(defaults.augment)}
-        return {"network": opened.origin.name, "data": dataset.name, **named, "seed": self.seed,
+        return {**identity(opened, dataset), **named, "seed": self.seed,
                 "precision": self.precision, "processes": self.processes}  # fmt: skip
+
+
+def is_first_process() -> bool:
+    """Whether this process is the one that writes and prints, where several train together."""
+    return not torch.distributed.is_initialized() or torch.distributed.get_rank() == 0
 
 
 def _metrics(opened: Opened, dataset: Dataset, history: History) -> dict[str, Any]:

@@ -92,10 +92,10 @@ class FrequentDirections(Sketch):
 
     def _take_in(self, other: Self) -> None:
         self._shrinkage += other._shrinkage
-        held = other._buffer[: other._filled]
+        held, unit = other._buffer[: other._filled], other._unit
         held = held.clone() if other is self else held
         for piece in torch.split(held, self.size):
-            self._absorb(piece if other._unit == 1.0 else piece.to(torch.float64) * other._unit)
+            self._absorb(piece if unit == 1.0 else piece.to(torch.float64) * unit)
 
     def _factorise(self) -> Factors:
         if self._filled == 0:

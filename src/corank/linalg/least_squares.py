@@ -108,7 +108,8 @@ class StreamingLeastSquares:
         damped.diagonal().add_(ridge * self._gram.diagonal().mean())
         factor, failed = torch.linalg.cholesky_ex(damped)
         pivots = factor.diagonal().square()
-        rounding = self.features * torch.finfo(torch.float64).eps
+        # of the factorisation (a feature each) and of the sums over many batches, relative to the largest
+        rounding = (self.features + 100) * torch.finfo(torch.float64).eps
         if not failed and bool(pivots.min() > rounding * pivots.max()):
             return torch.cholesky_solve(self._cross, factor)
         values, vectors = torch.linalg.eigh(damped)

@@ -166,6 +166,11 @@ class ActiveSubspace(Measure):
         for label, sketch in sketches.items():
             if sketch.energy == 0:
                 raise InputError(f"the gradient at layer {label!r} is zero for all {sketch.rows_seen} samples")
+            if not len(sketch.eigenvalues):
+                raise InputError(
+                    f"no direction of the gradients at layer {label!r} stands out of a sketch of {sketch.size} rows: "
+                    "give a larger sketch_size"
+                )
         shares = self._captured_heldout(reader, sketches, heldout)
         return ActiveSubspaces(
             layers=tuple(self._layer(point, sketches[point.label], shares[point.label]) for point in reader.points),
@@ -207,7 +212,7 @@ class ActiveSubspace(Measure):
                 captured[label] += (rows @ directions[label].T).double().square().sum(0).cpu()
                 energy[label] += float(rows.double().square().sum())
         return {
-            label: tuple((values.cumsum(0) / energy[label]).tolist()) if energy[label] else ()
+            label: tuple((values.cumsum(0) / energy[label]).clamp(max=1).tolist()) if energy[label] else ()
             for label, values in captured.items()
         }
 
@@ -223,7 +228,7 @@ class ActiveSubspace(Measure):
                 energy=count_energy(squares, sketch.shrinkage, sketch.energy, self.epsilon),
                 norm=count_norm(squares, sketch.shrinkage, self.epsilon),
             ),
-            captured=float(squares[: self.rank].sum()) / sketch.energy,
+            captured=min(1.0, float(squares[: self.rank].sum()) / sketch.energy),
             captured_heldout=heldout[-1] if heldout else math.nan,
             captured_heldout_by_rank=heldout,
             eigenvalues=tuple((squares[: self.rank] / sketch.rows_seen).tolist()),

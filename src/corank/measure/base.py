@@ -11,11 +11,12 @@ import torch
 from torch import Tensor, nn
 
 from corank.errors import InputError
+from corank.network import evaluation_mode
 from corank.network.guard import unchanged
 from corank.result import Result
 from corank.train.evaluate import Batches, device_of
 
-__all__ = ["Batches", "Measure", "Measurement", "OnDevice", "first_batch", "taking"]
+__all__ = ["Batches", "Measure", "Measurement", "OnDevice", "first_batch", "first_that_fits", "taking"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +39,9 @@ class Measure(ABC):
             InputError: no data, or data that the network cannot take.
         """
         with unchanged(network):
-            return self._measure(network, OnDevice(batches, device_of(network)))
+            there = OnDevice(batches, device_of(network))
+            first_that_fits(network, there)
+            return self._measure(network, there)
 
     @abstractmethod
     def _measure(self, network: nn.Module, batches: Batches) -> Measurement: ...
@@ -110,11 +113,31 @@ def taking(number: int, x: Tensor, first: Tensor) -> Iterator[None]:
 
 
 def first_batch(batches: Batches) -> tuple[Tensor, Tensor]:
-    """The first batch of the data.
+    """The first batch of the data that holds a sample.
 
     Raises:
         InputError: there is none.
     """
     for x, y in batches:
-        return x, y
-    raise InputError("the data holds no batch: at least one sample is needed")
+        if len(x):
+            return x, y
+    raise InputError("the data holds no batch with a sample: at least one is needed")
+
+
+def first_that_fits(network: nn.Module, batches: Batches) -> Tensor:
+    """The inputs of the first batch, after the network has been asked whether it takes them.
+
+    Raises:
+        InputError: there are no data, or the network fails on them.
+    """
+    x, _ = first_batch(batches)
+    try:
+        with torch.no_grad(), evaluation_mode(network):
+            network(x[:2])
+    except Exception as error:  # whatever a network raises on inputs that are not its own
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        shape = tuple(x.shape[1:])
+        raise InputError(
+            f"the network does not take samples of shape {shape} and {x.dtype}, as the data have them: {reason[:200]}"
+        ) from error
+    return x

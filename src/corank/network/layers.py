@@ -128,8 +128,7 @@ class Layers:
                 inside.setdefault(call, []).append(node)
         found = {}
         for call, members in inside.items():
-            values = [node for node in members if not is_size(node)]
-            leaving = [node for node in values if any(call not in calls_of(user) for user in node.users)]
+            leaving = [node for node in members if any(call not in calls_of(user) for user in node.users)]
             if len(leaving) == 1 and self.shapes[leaving[0]] is not None:
                 found[call] = leaving[0]
         return found
@@ -151,7 +150,7 @@ class Layers:
         for node in self.nodes:
             if node.name == name.removesuffix("()") and self.shapes[node] is not None:
                 return self.point(node)
-        if any(call.path == path for node in self.nodes for call in calls_of(node)):
+        if not calls and any(call.path == path for node in self.nodes for call in calls_of(node)):
             raise InputError(
                 f"the output of layer {name!r} must be one tensor with the batch first: name a layer near it"
             )

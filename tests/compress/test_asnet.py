@@ -1,0 +1,357 @@
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from functools import cache
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from corank.compress import ASNet, ASNetwork, forecast
+from corank.compress.asnet import HEAD
+from corank.errors import InputError
+from corank.linalg import number_of_terms
+from corank.network import Normalised, cost, evaluation_mode
+from corank.train import Distillation
+from corank.train.evaluate import predict
+
+from ..network.architectures import build
+from . import polynomial
+
+Data = list[tuple[Tensor, Tensor]]
+
+
+def net() -> nn.Sequential:
+    """Three classes of points in the plane, seen by a network of two hidden layers, briefly trained."""
+    torch.manual_seed(4)
+    made = nn.Sequential(
+        nn.Linear(2, 16), nn.ReLU(), nn.Dropout(0.2), nn.Linear(16, 12), nn.BatchNorm1d(12), nn.ReLU(), nn.Linear(12, 3)
+    )
+    optimiser = torch.optim.Adam(made.parameters(), lr=0.02)
+    for _ in range(5):
+        for x, y in data():
+            optimiser.zero_grad()
+            nn.functional.cross_entropy(made(x), y).backward()
+            optimiser.step()
+    made.zero_grad()
+    return made.eval()
+
+
+@cache
+def data() -> Data:
+    chance = torch.Generator().manual_seed(1)
+    x = torch.randn(640, 2, generator=chance)
+    y = (torch.atan2(x[:, 0], x[:, 1]) / (2 * math.pi / 3) + 1.5).long().clamp(0, 2)
+    return list(zip(x.split(32), y.split(32), strict=True))
+
+
+def inputs(batches: Data) -> Tensor:
+    return torch.cat([x for x, _ in batches])
+
+
+def small(**options: Any) -> ASNetwork:
+    settings = {"layer": "1", "rank": 4, "order": 2, "epochs": 1, **options}
+    return ASNet(**settings).compress(net(), data())
+
+
+@cache
+def untuned() -> ASNetwork:
+    return small(epochs=0)
+
+
+@pytest.mark.parametrize(("rank", "order"), [(4, 1), (3, 2), (2, 3), (3, 3)])
+@pytest.mark.parametrize("ratio", [1.0, 30.0])
+def test_an_end_that_is_a_polynomial_is_reproduced(rank: int, order: int, ratio: float) -> None:
+    network, batches = polynomial.network(rank, order, ratio), polynomial.data()
+    made = ASNet(layer="2", rank=rank, order=order, epochs=0).compress(network, batches)
+    expected = predict(network, batches)
+    assert polynomial.relative(predict(made.network, batches), expected) <= 1e-4
+    assert made.residual <= 1e-8 * made.variance
+    assert made.captured_heldout == pytest.approx(1.0)
+    unseen = torch.randn(50, polynomial.INPUTS) * 0.7
+    with torch.no_grad():
+        assert polynomial.relative(made.network(unseen), network(unseen)) <= 1e-4
+
+
+def test_one_order_or_direction_less_is_not_enough() -> None:
+    network, batches = polynomial.network(3, 2), polynomial.data()
+    for rank, order in ((2, 2), (3, 1)):
+        made = ASNet(layer="2", rank=rank, order=order, epochs=0).compress(network, batches)
+        assert made.residual > 1e-3 * made.variance
+
+
+def test_order_nought_gives_the_mean_of_the_logits() -> None:
+    made = small(order=0, epochs=0)
+    given = torch.randn(3, 2)
+    is_fitted = torch.arange(640) % 5 != 4
+    mean = predict(net(), data())[is_fitted].mean(0)
+    with torch.no_grad():
+        torch.testing.assert_close(made.network(given), mean.expand(3, 3), rtol=1e-5, atol=1e-5)
+    assert made.terms == 1
+
+
+def test_constant_logits_have_no_active_subspace() -> None:
+    with pytest.raises(InputError, match=r"layer '2'"):
+        ASNet(layer="2", rank=1, order=0).compress(polynomial.network(1, 0), polynomial.data())
+
+
+@pytest.mark.parametrize(("rank", "order"), [(1, 0), (4, 1), (4, 2), (3, 3)])
+def test_the_new_layers_hold_two_matrices_and_nothing_else_counts(rank: int, order: int) -> None:
+    made = small(rank=rank, order=order, epochs=0)
+    terms = number_of_terms(rank, order)
+    new = {name: tuple(value.shape) for name, value in made.network.named_parameters() if name.startswith(HEAD)}
+    assert new == {f"{HEAD}.subspace": (rank, 16), f"{HEAD}.coefficients": (3, terms)}
+    assert made.terms == terms
+    assert made.head.parameters == 16 * rank + 3 * terms
+    assert made.head.storage_bytes == 4 * made.head.parameters
+    assert made.head.multiply_adds == 16 * rank + 3 * terms
+    assert made.pre.parameters == 2 * 16 + 16
+    assert made.overall == cost(made.network, (2,)) == made.pre + made.head
+    # beside them only whole numbers, which say what the terms are and follow from rank and order
+    floating = [name for name, value in made.network.named_buffers() if value.is_floating_point()]
+    assert floating == []
+
+
+@pytest.mark.parametrize("order", [1, 2])
+def test_the_residual_is_that_of_the_network_that_is_returned(order: int) -> None:
+    network = net()
+    made = ASNet(layer="1", rank=4, order=order, epochs=0).compress(network, data())
+    squares = (predict(made.network, data()) - predict(network, data())).double().square().sum(1)
+    logits = predict(network, data()).double()
+    held = torch.arange(640) % 5 == 4
+    assert made.samples_fit == 512
+    assert made.residual == pytest.approx(float(squares[~held].mean()), rel=1e-4)
+    assert made.residual_heldout == pytest.approx(float(squares[held].mean()), rel=1e-4)
+    spread = logits[~held] - logits[~held].mean(0)
+    assert made.variance == pytest.approx(float(spread.square().sum(1).mean()), rel=1e-6)
+
+
+def test_a_higher_order_fits_no_worse() -> None:
+    residuals = [small(order=order, epochs=0).residual for order in (0, 1, 2, 3)]
+    assert residuals == sorted(residuals, reverse=True)
+    assert residuals[3] < 0.2 * residuals[1]
+
+
+class Many:
+    """The same few batches over and over, counted."""
+
+    def __init__(self, times: int) -> None:
+        self.times = times
+        self.drawn = 0
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        for _ in range(self.times):
+            for batch in data():
+                self.drawn += 1
+                yield batch
+
+
+def test_no_more_samples_are_read_than_the_fit_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("corank.compress.asnet.SAMPLES_AT_LEAST", 60)
+    many = Many(1000)
+    made = ASNet(layer="1", rank=4, order=2, samples=100, epochs=0).compress(net(), many)
+    assert made.samples_fit == 10 * made.terms == 150
+    assert many.drawn < 20
+    assert "10.0 a coefficient" in made.message
+
+
+def test_too_few_samples_are_refused_and_few_are_spoken_of() -> None:
+    few = data()[:1]
+    with pytest.raises(InputError, match="order 3 in 4 variables has 35 coefficients a class .* got 26: lower the rank"):
+        ASNet(layer="1", rank=4, order=3, epochs=0).compress(net(), few)
+    made = ASNet(layer="1", rank=4, order=2, epochs=0).compress(net(), few)
+    assert made.message.startswith("fitted on only 26 samples, 1.7 a coefficient where 5 are advisable")
+
+
+def test_without_heldout_samples_their_residual_is_unknown() -> None:
+    x, y = data()[0]
+    made = ASNet(layer="1", rank=2, order=1, epochs=0).compress(net(), [(x[:4], y[:4])])
+    assert math.isnan(made.residual_heldout)
+    assert made.to_dict()["residual_heldout"] is None
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({"rank": 17}, "rank must be at most the 16 features at the cut, got 17"),
+        ({"layer": "5", "rank": 8}, "rank 8 needs as many directions with gradients, the 512 samples have 2"),
+        ({"layer": "nine"}, "no layer 'nine'"),
+        ({"layer": 1}, "layer 1 is not in the network"),
+        ({"layer": "*"}, r"a cut needs one layer, '\*' names 2"),
+        ({"rank": 0}, "rank must be at least 1 and finite, got 0"),
+        ({"order": -1}, "order must be at least 0 and finite, got -1"),
+        ({"samples": 0}, "samples must be at least 1, got 0"),
+        ({"epochs": -1}, "epochs .* got -1"),
+        ({"beta": 1.5}, "beta must lie between 0 and 1, got 1.5"),
+        ({"pre_rate": 0.0}, "pre_rate must be positive and finite, got 0.0"),
+        ({"head_rate": math.inf}, "head_rate .* got inf"),
+        ({"ridge": math.nan}, "ridge .* got nan"),
+    ],
+)
+def test_what_cannot_be_done_is_refused_with_its_value(options: dict[str, Any], named: str) -> None:
+    with pytest.raises(InputError, match=named) as caught:
+        small(**options)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_cut_inside_a_residual_branch_names_where_else() -> None:
+    resnet = build("resnet")
+    batches = [(resnet.batch(10), torch.arange(10) % 3)]
+    with pytest.raises(InputError, match=r"'layer2.0.bn1' cannot be cut.* the nearest legal cuts are layer1.0.* and layer2.0"):
+        ASNet(layer="layer2.0.bn1", rank=2).compress(resnet.network, batches)
+
+
+def distance(network: nn.Module, teacher: nn.Module, beta: float) -> float:
+    objective = Distillation(teacher=teacher, beta=beta)
+    with torch.no_grad(), evaluation_mode(network), evaluation_mode(teacher):
+        return sum(float(objective(network, x, y)) for x, y in data()) / len(data())
+
+
+@pytest.mark.parametrize("beta", [0.0, 0.1, 1.0])
+def test_fine_tuning_lowers_the_distillation_loss(beta: float) -> None:
+    made = small(rank=2, order=1, beta=beta, epochs=3, pre_rate=1e-3, head_rate=1e-3)
+    before, after = distance(made.fitted, net(), beta), distance(made.network, net(), beta)
+    assert after < before - 1e-3
+    assert made.training is not None
+    assert len(made.training.rows) == 3
+    assert made.training.rows[-1].loss < made.training.rows[0].loss
+
+
+def moved(made: ASNetwork) -> tuple[float, float]:
+    """How far the largest step took a parameter of the pre-model and of the new layers."""
+    before, after = dict(made.fitted.named_parameters()), dict(made.network.named_parameters())
+    steps = {name: float((after[name] - before[name]).detach().abs().max()) for name in before}
+    new = [step for name, step in steps.items() if name.startswith(HEAD)]
+    old = [step for name, step in steps.items() if not name.startswith(HEAD)]
+    return max(old), max(new)
+
+
+def test_the_two_parts_have_step_sizes_of_their_own() -> None:
+    """Adam's steps are at most about the rate, so a rate of 1e-12 moves nothing within float32."""
+    pre, head = moved(small(pre_rate=1e-2, head_rate=1e-12))
+    assert pre > 1e-3
+    assert head < 1e-9
+    pre, head = moved(small(pre_rate=1e-12, head_rate=1e-2))
+    assert pre < 1e-9
+    assert head > 1e-3
+
+
+def test_no_epochs_leave_the_fit_as_it_is() -> None:
+    assert untuned().network is untuned().fitted
+    assert untuned().training is None
+    assert untuned().to_dict()["training"] is None
+
+
+def test_fine_tuning_leaves_the_fit_behind_as_it_was() -> None:
+    tuned = small(pre_rate=1e-2, head_rate=1e-2)
+    for name, value in untuned().fitted.named_parameters():
+        assert torch.equal(value, dict(tuned.fitted.named_parameters())[name])
+
+
+def test_one_seed_gives_one_result() -> None:
+    def numbers(seed: int) -> Tensor:
+        made = small(seed=seed, pre_rate=1e-3)
+        return torch.cat([value.detach().flatten() for value in made.network.parameters()])
+
+    with torch.random.fork_rng():
+        torch.manual_seed(99)
+        first = numbers(0)
+        torch.randn(7)
+        again = numbers(0)
+    assert torch.equal(first, again)
+
+
+def test_seeds_differ_where_there_is_noise() -> None:
+    def numbers(seed: int) -> Tensor:
+        made = small(layer="2", seed=seed, pre_rate=1e-3)  # the dropout before the cut stays in the network
+        return torch.cat([value.detach().flatten() for value in made.network.parameters()])
+
+    assert not torch.equal(numbers(0), numbers(1))
+
+
+def test_the_cut_network_goes_on_in_training_and_evaluation_mode() -> None:
+    made = small(layer="2", epochs=0).network
+    given = torch.randn(50, 2)
+    assert not made.training
+    quiet = made(given)
+    made.train()
+    assert not torch.equal(made(given), quiet)
+    made.eval()
+    assert torch.equal(made(given), quiet)
+
+
+@pytest.mark.parametrize(
+    ("name", "layer"),
+    [
+        ("resnet", "layer2.0"),
+        ("vgg", 2),
+        ("text_transformer", "norm"),
+        ("vision_transformer", "block"),
+        ("normalised", "relu1"),
+        ("functional", 2),
+        ("batch_sizes", "conv"),
+    ],
+)
+def test_networks_of_any_kind_are_cut_at_what_was_forecast(name: str, layer: str | int) -> None:
+    architecture = build(name)
+    batches = [(architecture.batch(size), torch.randint(3, (size,))) for size in (30, 31, 32)]
+    made = ASNet(layer=layer, rank=2, order=2, epochs=1).compress(architecture.network, batches)
+    promised = forecast(architecture.network, layer, architecture.batch(2), rank=2, order=2)
+    for part in ("pre", "head", "overall"):
+        assert getattr(made, part) == getattr(promised, part)
+    assert (made.layer, made.features, made.original) == (promised.layer, promised.features, promised.network)
+    x = architecture.batch(5)
+    with torch.no_grad():
+        assert made.network(x).shape == promised.module(x).shape == architecture.network(x).shape
+
+
+def test_a_normalising_wrapper_stays_with_the_cut_network() -> None:
+    inner = net()
+    wrapped = Normalised(nn.Sequential(nn.Unflatten(1, (2, 1)), nn.Flatten(), inner), [0.5, -0.5], [2.0, 0.5])
+    scale, shift = torch.tensor([2.0, 0.5]), torch.tensor([0.5, -0.5])
+    batches = [(x * scale + shift, y) for x, y in data()]
+    made = ASNet(layer="2.1", rank=4, order=2, epochs=0).compress(wrapped, batches)
+    torch.testing.assert_close(
+        predict(made.network, batches), predict(untuned().network, data()), rtol=1e-3, atol=1e-3
+    )
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+def test_the_new_layers_follow_the_type_of_the_network(dtype: torch.dtype) -> None:
+    batches = [(x.to(dtype), y) for x, y in data()]
+    made = ASNet(layer="1", rank=3, order=2, epochs=1).compress(net().to(dtype), batches)
+    promised = forecast(net().to(dtype), "1", batches[0][0], rank=3, order=2)
+    assert {value.dtype for value in made.network.parameters()} == {dtype}
+    assert made.head == promised.head
+    assert made.overall == promised.overall
+    assert made.overall.storage_bytes == dtype.itemsize * made.overall.parameters
+
+
+def test_networks_of_half_precision_are_refused() -> None:
+    batches = [(x.bfloat16(), y) for x, y in data()]
+    with pytest.raises(InputError, match="float32 or torch.float64, got torch.bfloat16 in 0.weight"):
+        ASNet(layer="1", rank=3).compress(net().bfloat16(), batches)
+
+
+def test_frozen_parameters_stay_as_they_are() -> None:
+    network = net()
+    network[0].weight.requires_grad_(False)
+    made = ASNet(layer="1", rank=3, order=1, epochs=1, pre_rate=1e-2).compress(network, data())
+    assert torch.equal(made.network.get_parameter("0.weight"), network[0].weight)
+    assert not torch.equal(made.network.get_parameter("0.bias"), network[0].bias)
+
+
+def test_a_cut_network_can_be_cut_again() -> None:
+    once = small(layer="5", rank=2, order=2, epochs=0)
+    twice = ASNet(layer="1", rank=4, order=3, epochs=0).compress(once.network, data())
+    assert twice.overall.parameters < once.overall.parameters
+    assert twice.residual < 0.2 * twice.variance
+
+
+def test_rows_speak_of_the_cut() -> None:
+    row = untuned().row()
+    assert (row["layer"], row["features"], row["rank"], row["order"]) == ("1", 16, 4, 2)
+    assert row["residual"] == untuned().residual
+    assert untuned().to_dict()["head"]["parameters"] == untuned().head.parameters

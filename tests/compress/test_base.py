@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import final
+
+import pytest
+import torch
+from torch import nn
+
+from corank.compress import Compressed, Compressor
+from corank.errors import InputError
+from corank.measure import Batches
+from corank.network import Cost, cost
+
+NOTHING = Cost(parameters=1, storage_bytes=1, multiply_adds=1)
+DATA = [(torch.randn(6, 4), torch.tensor([0, 1, 2, 0, 1, 2]))]
+
+
+def net() -> nn.Sequential:
+    return nn.Sequential(nn.Linear(4, 30), nn.ReLU(), nn.Linear(30, 3))
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Boastful(Compressor):
+    """Returns a linear map with outputs of a given width, and claims that it costs nothing."""
+
+    outputs: int = 3
+    spoil: bool = False
+
+    def _compress(self, network: nn.Module, batches: Batches) -> Compressed:
+        if self.spoil:
+            network[0].weight.data.mul_(0.5)
+        return Compressed(network=nn.Linear(4, self.outputs), original=NOTHING, overall=NOTHING)
+
+
+def test_the_base_counts_the_cost_itself() -> None:
+    network = net()
+    made = Boastful().compress(network, DATA)
+    assert made.original == cost(network, (4,)) != NOTHING
+    assert made.overall == cost(made.network, (4,)) != NOTHING
+    assert made.overall.parameters == 4 * 3 + 3
+    assert made.storage_ratio == (4 * 30 + 30 + 30 * 3 + 3) / 15
+    assert made.multiply_adds_ratio == (4 * 30 + 30 * 3) / 12
+    assert made.row()["storage ratio"] == made.storage_ratio
+
+
+def test_outputs_of_another_shape_are_a_defect() -> None:
+    with pytest.raises(AssertionError, match=r"returns \(1, 2\) instead of \(1, 3\)"):
+        Boastful(outputs=2).compress(net(), DATA)
+
+
+def test_no_compressor_changes_the_network_unnoticed() -> None:
+    with pytest.raises(AssertionError, match="changed the caller's network: values of 0.weight"):
+        Boastful(spoil=True).compress(net(), DATA)
+
+
+def test_data_that_the_network_does_not_take_are_refused() -> None:
+    with pytest.raises(InputError, match=r"samples of shape \(5,\)"):
+        Boastful().compress(net(), [(torch.zeros(2, 5), torch.zeros(2))])
+    with pytest.raises(InputError, match="no batch"):
+        Boastful().compress(net(), [])
+    with pytest.raises(InputError, match="re-iterable"):
+        Boastful().compress(net(), iter(DATA))

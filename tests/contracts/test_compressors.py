@@ -1,0 +1,105 @@
+"""What every compressor keeps to beside the contract of all methods."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from corank.compress import Compressed
+from corank.network import GraphNetwork, cost, load_graph, save_graph
+
+from ..compress import polynomial
+from .methods import COMPRESSORS, Data, data, lively, smallest
+
+
+@pytest.fixture(params=list(COMPRESSORS))
+def name(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def compressed(name: str, network: nn.Module | None = None) -> Compressed:
+    made = smallest(COMPRESSORS[name]).compress(network if network is not None else lively(), data())
+    assert isinstance(made, Compressed)
+    return made
+
+
+@pytest.mark.parametrize("size", [1, 2, 7])
+def test_outputs_have_the_shape_they_had(name: str, size: int) -> None:
+    network, x = lively().eval(), torch.rand(size, 1, 4, 4)
+    made = compressed(name).network
+    with torch.no_grad():
+        assert made(x).shape == network(x).shape
+        assert made(x).dtype == network(x).dtype
+
+
+def test_the_cost_is_that_of_the_network_that_is_returned(name: str) -> None:
+    network = lively()
+    made = compressed(name, network)
+    assert made.overall == cost(made.network, (1, 4, 4))
+    assert made.original == cost(network, (1, 4, 4))
+    assert made.overall.parameters == sum(value.numel() for value in made.network.parameters())
+    assert made.storage_ratio == made.original.storage_bytes / made.overall.storage_bytes
+    assert made.multiply_adds_ratio == made.original.multiply_adds / made.overall.multiply_adds
+
+
+def test_it_saves_and_loads_bit_for_bit(name: str, tmp_path: Path) -> None:
+    made = compressed(name).network
+    assert isinstance(made, GraphNetwork)
+    save_graph(made, tmp_path)
+    again, x = load_graph(tmp_path), data(1)[0][0]
+    with torch.no_grad():
+        assert torch.equal(again(x), made(x))
+        for network in (again, made):
+            network.train()
+            torch.manual_seed(0)
+        assert not again(x).isnan().any()
+    assert {key: tuple(value.shape) for key, value in again.named_parameters()} == {
+        key: tuple(value.shape) for key, value in made.named_parameters()
+    }
+
+
+def test_it_shares_no_memory_with_the_callers_network(name: str) -> None:
+    network = lively()
+    made = compressed(name, network).network
+    theirs = {value.untyped_storage().data_ptr() for value in (*network.parameters(), *network.buffers())}
+    ours = {value.untyped_storage().data_ptr() for value in (*made.parameters(), *made.buffers())}
+    assert not theirs & ours
+
+
+def test_it_can_be_trained_on(name: str) -> None:
+    made = compressed(name).network.train()
+    x, y = data(1)[0]
+    nn.functional.cross_entropy(made(x), y).backward()
+    assert any(value.grad is not None and value.grad.abs().sum() > 0 for value in made.parameters())
+
+
+Example = tuple[nn.Module, Data, dict[str, Any]]
+
+
+def a_polynomial() -> Example:
+    return polynomial.network(3, 2, ratio=10.0), polynomial.data(), {"layer": "2", "rank": 3, "order": 2, "epochs": 0}
+
+
+EXAMPLES: dict[str, Callable[[], Example]] = {"polynomial": a_polynomial}
+"""A network of each kind on which a compressor may declare to be exact."""
+
+
+def test_it_is_exact_where_it_declares_to_be(name: str) -> None:
+    for kind in COMPRESSORS[name].exact_on:
+        network, batches, options = EXAMPLES[kind]()
+        made = COMPRESSORS[name](**options).compress(network, batches)
+        x: Tensor = torch.cat([x for x, _ in batches])
+        with torch.no_grad():
+            error = polynomial.relative(made.network(x), network.eval()(x))
+        assert error <= 1e-4
+        assert math.isfinite(error)
+
+
+def test_some_compressor_declares_to_be_exact() -> None:
+    assert any(method.exact_on for method in COMPRESSORS.values())
