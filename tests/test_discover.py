@@ -14,7 +14,8 @@ BASE = "class Base: ...\nclass Other: ...\n"
 FILES = {
     "base": BASE,
     "zebra": "from typing import final\nfrom {room}.base import Base\n@final\nclass Striped(Base): ...\n",
-    "an_ant": "from typing import final\nfrom {room}.base import Base\n@final\nclass Small(Base): ...\nclass Help: ...\n",
+    "an_ant": "from typing import final\nfrom {room}.base import Base\n@final\nclass Small(Base): ...\n"
+    "class Help: ...\n",
     "open": "from {room}.base import Base\nclass NotFinal(Base): ...\n",
     "guest": "from {room}.zebra import Striped\n",
     "stranger": "from typing import final\nfrom {room}.base import Other\n@final\nclass OfAnotherKind(Other): ...\n",

@@ -24,7 +24,9 @@ class Polynomial(nn.Module):
         ]
         self.directions = nn.Parameter(directions)
         self.shift = nn.Parameter((directions.double() @ centre.double()).float())
-        self.coefficients = nn.Parameter(torch.randn(len(self.terms), CLASSES, generator=chance) / len(self.terms) ** 0.5)
+        self.coefficients = nn.Parameter(
+            torch.randn(len(self.terms), CLASSES, generator=chance) / len(self.terms) ** 0.5
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         variables = x.double() @ self.directions.double().T - self.shift.double()

@@ -61,8 +61,7 @@ def untuned() -> ASNetwork:
     return small(epochs=0)
 
 
-@pytest.mark.parametrize(("rank", "order"), [(4, 1), (3, 2), (2, 3), (3, 3)])
-@pytest.mark.parametrize("ratio", [1.0, 30.0])
+@pytest.mark.parametrize(("rank", "order", "ratio"), [(4, 1, 1.0), (3, 2, 30.0), (3, 3, 30.0), (2, 3, 100.0)])
 def test_an_end_that_is_a_polynomial_is_reproduced(rank: int, order: int, ratio: float) -> None:
     network, batches = polynomial.network(rank, order, ratio), polynomial.data()
     made = ASNet(layer="2", rank=rank, order=order, epochs=0).compress(network, batches)
@@ -129,9 +128,9 @@ def test_the_residual_is_that_of_the_network_that_is_returned(order: int) -> Non
 
 
 def test_a_higher_order_fits_no_worse() -> None:
-    residuals = [small(order=order, epochs=0).residual for order in (0, 1, 2, 3)]
-    assert residuals == sorted(residuals, reverse=True)
-    assert residuals[3] < 0.2 * residuals[1]
+    low, high = small(order=1, epochs=0), small(order=3, epochs=0)
+    assert high.residual <= untuned().residual <= low.residual <= low.variance
+    assert high.residual < 0.2 * low.residual
 
 
 class Many:
@@ -159,7 +158,7 @@ def test_no_more_samples_are_read_than_the_fit_needs(monkeypatch: pytest.MonkeyP
 
 def test_too_few_samples_are_refused_and_few_are_spoken_of() -> None:
     few = data()[:1]
-    with pytest.raises(InputError, match="order 3 in 4 variables has 35 coefficients a class .* got 26: lower the rank"):
+    with pytest.raises(InputError, match=r"order 3 in 4 variables has 35 coefficients .* got 26: lower the rank"):
         ASNet(layer="1", rank=4, order=3, epochs=0).compress(net(), few)
     made = ASNet(layer="1", rank=4, order=2, epochs=0).compress(net(), few)
     assert made.message.startswith("fitted on only 26 samples, 1.7 a coefficient where 5 are advisable")
@@ -199,7 +198,9 @@ def test_what_cannot_be_done_is_refused_with_its_value(options: dict[str, Any], 
 def test_a_cut_inside_a_residual_branch_names_where_else() -> None:
     resnet = build("resnet")
     batches = [(resnet.batch(10), torch.arange(10) % 3)]
-    with pytest.raises(InputError, match=r"'layer2.0.bn1' cannot be cut.* the nearest legal cuts are layer1.0.* and layer2.0"):
+    with pytest.raises(
+        InputError, match=r"'layer2.0.bn1' cannot be cut.* the nearest legal cuts are layer1.0.* and layer2.0"
+    ):
         ASNet(layer="layer2.0.bn1", rank=2).compress(resnet.network, batches)
 
 
@@ -313,9 +314,7 @@ def test_a_normalising_wrapper_stays_with_the_cut_network() -> None:
     scale, shift = torch.tensor([2.0, 0.5]), torch.tensor([0.5, -0.5])
     batches = [(x * scale + shift, y) for x, y in data()]
     made = ASNet(layer="2.1", rank=4, order=2, epochs=0).compress(wrapped, batches)
-    torch.testing.assert_close(
-        predict(made.network, batches), predict(untuned().network, data()), rtol=1e-3, atol=1e-3
-    )
+    torch.testing.assert_close(predict(made.network, batches), predict(untuned().network, data()), rtol=1e-3, atol=1e-3)
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
@@ -331,7 +330,7 @@ def test_the_new_layers_follow_the_type_of_the_network(dtype: torch.dtype) -> No
 
 def test_networks_of_half_precision_are_refused() -> None:
     batches = [(x.bfloat16(), y) for x, y in data()]
-    with pytest.raises(InputError, match="float32 or torch.float64, got torch.bfloat16 in 0.weight"):
+    with pytest.raises(InputError, match=r"float32 or torch.float64, got torch.bfloat16 in 0.weight"):
         ASNet(layer="1", rank=3).compress(net().bfloat16(), batches)
 
 

@@ -51,7 +51,7 @@ def test_outputs_of_another_shape_are_a_defect() -> None:
 
 
 def test_no_compressor_changes_the_network_unnoticed() -> None:
-    with pytest.raises(AssertionError, match="changed the caller's network: values of 0.weight"):
+    with pytest.raises(AssertionError, match=r"changed the caller's network: values of 0.weight"):
         Boastful(spoil=True).compress(net(), DATA)
 
 

@@ -155,7 +155,9 @@ def test_order_nought_is_the_mean() -> None:
     x = torch.cat([x for x, _ in data()])[torch.arange(16 * 64) % 5 != 4]
     with torch.no_grad():
         logits = sliced.post(sliced.pre(x))
-        torch.testing.assert_close(found.module()(sliced.pre(x[:2])), logits.mean(0).expand(2, -1), rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(
+            found.module()(sliced.pre(x[:2])), logits.mean(0).expand(2, -1), rtol=1e-5, atol=1e-5
+        )
     assert found.residual == pytest.approx(found.variance, rel=1e-5)
 
 
@@ -186,7 +188,7 @@ def test_samples_are_as_many_as_wanted_and_no_more() -> None:
 def test_fewer_samples_than_coefficients_are_refused() -> None:
     sliced, directions = halves(3, 3), spanning(network(3, 3))
     x, y = data(1)[0]
-    with pytest.raises(InputError, match="order 3 in 3 variables has 20 coefficients a class .* got 19: lower the rank"):
+    with pytest.raises(InputError, match=r"order 3 in 3 variables has 20 coefficients .* got 19: lower the rank"):
         fit_expansion(sliced, directions, [(x[:23], y[:23])], order=3, ridge=1e-8, samples=100)
     fit_expansion(sliced, directions, [(x[:24], y[:24])], order=3, ridge=1e-8, samples=100)
 

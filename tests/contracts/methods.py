@@ -57,8 +57,9 @@ def numeric_options(method: type) -> dict[str, type]:
     found: dict[str, type] = {}
     for name, hint in typing.get_type_hints(method).items():
         kinds = set(typing.get_args(hint)) if isinstance(hint, types.UnionType) else {hint}
-        if name not in FREE and typing.get_origin(hint) is not typing.ClassVar and kinds - {type(None)} in ({int}, {float}):
-            found[name] = (kinds - {type(None)}).pop()
+        kinds -= {type(None)}
+        if name not in FREE and kinds in ({int}, {float}):
+            found[name] = kinds.pop()
     return found
 
 
@@ -112,17 +113,17 @@ class Snapshot:
 
     @classmethod
     def of(cls, network: nn.Module) -> Snapshot:
-        modules = [
-            (name, id(module), module.training, *(tuple(vars(module)[key]) for key in sorted(vars(module)) if "hooks" in key
-             and hasattr(vars(module)[key], "__iter__")))
-            for name, module in network.named_modules()
-        ]  # fmt: skip
+        modules = [(name, module, module.training, _hooks(module)) for name, module in network.named_modules()]
         tensors = [
-            (name, id(value), value.dtype, value.requires_grad, _bits(value), None if value.grad is None else _bits(value.grad))
+            (name, id(value), value.dtype, value.requires_grad, _bits(value), _bits(value.grad))
             for name, value in (*network.named_parameters(), *network.named_buffers())
         ]
         return cls(modules, tensors)
 
 
-def _bits(value: Tensor) -> bytes:
-    return value.detach().numpy().tobytes()
+def _bits(value: Tensor | None) -> bytes | None:
+    return None if value is None else value.detach().numpy().tobytes()
+
+
+def _hooks(module: nn.Module) -> dict[str, list[int]]:
+    return {key: list(value) for key, value in vars(module).items() if key.endswith("hooks") and value is not None}

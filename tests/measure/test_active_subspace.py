@@ -13,7 +13,7 @@ from corank.measure import ActiveLayer, ActiveSubspace
 from corank.network import Normalised
 
 from ..network.architectures import build
-from .oracle import Data, Exact, exact
+from .oracle import Data, exact
 
 ANY_LAYERS = ("1", "3", "7")  # after a convolution, a pooling, a linear layer
 
@@ -46,7 +46,8 @@ def projector(rows: Tensor) -> Tensor:
 
 @pytest.mark.parametrize("layer", ANY_LAYERS)
 @pytest.mark.parametrize(
-    ("dtype", "rounding"), [(torch.float64, 1e-12), (torch.float32, 1e-5), (torch.bfloat16, 0.05), (torch.float16, 0.01)]
+    ("dtype", "rounding"),
+    [(torch.float64, 1e-12), (torch.float32, 1e-5), (torch.bfloat16, 0.05), (torch.float16, 0.01)],
 )
 def test_it_is_the_eigendecomposition_of_the_gradient_covariance(
     layer: str, dtype: torch.dtype, rounding: float
@@ -66,6 +67,20 @@ def test_it_is_the_eigendecomposition_of_the_gradient_covariance(
     gap = float(values[rank - 1] - values[rank]) / float(values[0])
     distance = projector(found.directions[:rank].double()) - projector(expected.eigenvectors[:, :rank].T)
     assert torch.linalg.matrix_norm(distance, 2) <= 2 * rounding / gap
+
+
+def test_a_narrow_layer_is_measured_exactly() -> None:
+    """Its gradients fill all directions, and yet the sketch, with one row more than features, takes nothing away."""
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Linear(2, 3), nn.Tanh(), nn.Linear(3, 8), nn.Tanh(), nn.Linear(8, 4)).double()
+    chance = torch.Generator().manual_seed(0)
+    batches = [(torch.randn(50, 2, generator=chance).double(), torch.randint(4, (50,), generator=chance))]
+    expected = exact(network, 1, batches).eigenvalues
+    assert expected[2] > 1e-3 * expected[0]
+    found = measured(network, batches, "1", rank=3)
+    assert found.eigenvalues == pytest.approx(expected.tolist(), rel=1e-10)
+    assert found.uncertainty <= 1e-12 * expected[0]
+    assert found.captured == pytest.approx(1.0)
 
 
 def test_directions_are_orthonormal_and_no_more_than_wanted() -> None:
@@ -107,7 +122,9 @@ def test_a_linear_function_has_one_active_direction() -> None:
     assert (found.mean_squared_gradient, found.captured, found.captured_heldout) == pytest.approx((2.0, 1.0, 1.0))
     assert str(found.active_neurons.energy) == str(found.active_neurons.norm) == "1"
     (direction,) = found.directions
-    torch.testing.assert_close(direction * direction[0].sign(), torch.tensor([0.5, -0.5], dtype=torch.float64).mul(2**0.5))
+    torch.testing.assert_close(
+        direction * direction[0].sign(), torch.tensor([0.5, -0.5], dtype=torch.float64).mul(2**0.5)
+    )
     assert abs(float(direction.sum())) < 1e-15
 
 
@@ -116,11 +133,11 @@ def count(values: Tensor, share: float) -> int:
 
 
 @pytest.mark.parametrize("layer", ANY_LAYERS)
-@pytest.mark.parametrize("size", [2, 3, 5, 8, 13, 30])
+@pytest.mark.parametrize("size", [2, 4, 9, 30])
 def test_certified_intervals_hold_the_exact_counts(layer: str, size: int) -> None:
     batches = data(batches=12, dtype=torch.float64)
     expected = exact(net(torch.float64), int(layer), batches).eigenvalues
-    for epsilon in (0.01, 0.05, 0.2, 0.6):
+    for epsilon in (0.01, 0.1, 0.5):
         found = measured(net(torch.float64), batches, layer, rank=1, sketch_size=size, epsilon=epsilon)
         energy, norm = found.active_neurons.energy, found.active_neurons.norm
         by_energy, by_norm = count(expected, 1 - epsilon), count(expected[:size], (1 - epsilon) ** 2)
@@ -241,7 +258,9 @@ def test_samples_limit_the_sketch_and_what_is_read(samples: int) -> None:
     expected = exact(net(torch.float64), 1, drawn.batches, samples)
     assert found.samples == min(samples, 128) == len(expected.gradients)
     assert found.eigenvalues == pytest.approx(expected.eigenvalues[: len(found.eigenvalues)].tolist())
-    assert drawn.drawn == min(math.ceil(samples / 16), 8) + 2  # a batch gives 16 to the sketch; two are looked at before
+    assert (
+        drawn.drawn == min(math.ceil(samples / 16), 8) + 2
+    )  # a batch gives 16 to the sketch; two are looked at before
 
 
 def test_without_heldout_samples_their_share_is_unknown() -> None:
@@ -309,7 +328,7 @@ X, Y = data(batches=1)[0]
         (spoilt(X.double(), Y), "batch 2 have .* torch.float64"),
         (spoilt(X / 0.0, Y), "sample 0 of batch 2 is not finite"),
         (spoilt(torch.where(torch.arange(20)[:, None, None, None] == 14, torch.nan, X), Y), "sample 14 of batch 2"),
-        (spoilt(X, Y)[2:] + [X], "batch 1 must be a pair"),
+        ([*spoilt(X, Y)[2:], X], "batch 1 must be a pair"),
         ([], "no batch"),
         ([(X[:0], Y[:0])], "no batch with a sample"),
         (iter(data()), "re-iterable, got a list_iterator"),
@@ -350,7 +369,16 @@ def test_a_gradient_that_is_not_finite_is_named_with_batch_and_layer() -> None:
 
 @pytest.mark.parametrize(
     ("layer", "named"),
-    [("conv9", "conv9"), ("11", "'11'"), (4, "layer 4"), (0, "layer 0"), (-1, "-1"), ("8.*", r"8\.\*"), ((), "no layer"), ("", "''")],
+    [
+        ("conv9", "conv9"),
+        ("11", "'11'"),
+        (4, "layer 4"),
+        (0, "layer 0"),
+        (-1, "-1"),
+        ("8.*", r"8\.\*"),
+        ((), "no layer"),
+        ("", "''"),
+    ],
 )
 def test_a_layer_that_is_not_there_is_named(layer: Any, named: str) -> None:
     with pytest.raises(InputError, match=named):
@@ -382,4 +410,3 @@ def test_rows_and_text_speak_of_the_counts() -> None:
     found: ActiveLayer = measured(net(), data(), "7", rank=2)
     assert found.row()["active by energy"] == str(found.active_neurons.energy)
     assert "layer 7" in str(found)
-    assert isinstance(exact(net(), 7, data()), Exact)

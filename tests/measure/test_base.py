@@ -77,7 +77,9 @@ def test_a_batch_of_another_form_is_refused_by_its_number(batch: Any, named: str
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("x", [torch.zeros(0, 2), torch.arange(3), torch.ones(2, 2, dtype=torch.bfloat16), torch.ones(4, 1, 1, 1)])
+@pytest.mark.parametrize(
+    "x", [torch.zeros(0, 2), torch.arange(3), torch.ones(2, 2, dtype=torch.bfloat16), torch.ones(4, 1, 1, 1)]
+)
 def test_inputs_of_any_kind_and_size_pass(x: Tensor) -> None:
     ((same, _),) = OnDevice([(x, torch.zeros(len(x), 2))], CPU)
     assert same is x
@@ -90,7 +92,7 @@ def test_data_can_be_gone_through_again() -> None:
 
 @pytest.mark.parametrize("once", [iter([GOOD]), (batch for batch in [GOOD])])
 def test_what_could_be_gone_through_only_once_is_refused(once: Any) -> None:
-    with pytest.raises(InputError, match="re-iterable, got a (list_iter|gener)ator"):
+    with pytest.raises(InputError, match=r"re-iterable, got a (list_iter|gener)ator"):
         OnDevice(once, CPU)
 
 
@@ -109,9 +111,11 @@ def test_a_network_is_asked_whether_it_takes_the_data() -> None:
     assert first_that_fits(network, [GOOD]) is GOOD[0]
     assert network.training
     assert network[1].num_batches_tracked == 0
-    with pytest.raises(InputError, match=r"does not take samples of shape \(3,\) and torch.float32, .* cannot be multi"):
+    with pytest.raises(
+        InputError, match=r"does not take samples of shape \(3,\) and torch.float32, .* cannot be multi"
+    ):
         first_that_fits(network, [(torch.zeros(1, 3), torch.zeros(1))])
-    with pytest.raises(InputError, match="one line$"):
+    with pytest.raises(InputError, match=r"one line$"):
         first_that_fits(Strange(), [GOOD])
 
 
@@ -122,12 +126,12 @@ class Strange(nn.Module):
 
 def test_a_failure_is_the_batchs_only_where_the_batch_differs() -> None:
     net = nn.Linear(2, 2)
-    with pytest.raises(InputError, match=r"batch 7 have shape \(3,\) and torch.float32 where .* have \(2,\)"):
-        with taking(7, torch.zeros(4, 3), GOOD[0]):
-            net(torch.zeros(4, 3))
-    with pytest.raises(InputError, match=r"batch 7 .*float64 where"):
-        with taking(7, torch.zeros(4, 2, dtype=torch.float64), GOOD[0]):
-            net(torch.zeros(4, 2, dtype=torch.float64))
+    wider, finer = torch.zeros(4, 3), torch.zeros(4, 2, dtype=torch.float64)
+    named = r"batch 7 have shape \(3,\) and torch.float32 where .* have \(2,\)"
+    with pytest.raises(InputError, match=named), taking(7, wider, GOOD[0]):
+        net(wider)
+    with pytest.raises(InputError, match=r"batch 7 .*float64 where"), taking(7, finer, GOOD[0]):
+        net(finer)
     with pytest.raises(RuntimeError, match="other reason"), taking(7, torch.zeros(5, 2), GOOD[0]):
         raise RuntimeError("other reason")
     with taking(7, torch.zeros(4, 3), GOOD[0]):

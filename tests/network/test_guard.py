@@ -59,9 +59,13 @@ def test_any_change_is_found_and_named(change: str) -> None:
 def test_a_change_is_found_where_the_method_fails_too(change: str) -> None:
     net = lively()
     alter, named = CHANGES[change]
-    with pytest.raises(AssertionError, match=named) as caught, unchanged(net):
+
+    def spoil_and_fail() -> None:
         alter(net)
         raise ValueError("wrong input")
+
+    with pytest.raises(AssertionError, match=named) as caught, unchanged(net):
+        spoil_and_fail()
     assert isinstance(caught.value.__cause__, ValueError)
 
 

@@ -1,0 +1,181 @@
+"""What commands leave behind: kept until overwritten, never beside other people's files, and resumed after a stop."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from corank.cli import run
+
+from .user import COMPRESS, MEASURE, STUDY, TRAIN, Corank, assert_refused, contents, interrupt_after
+
+
+def change(line: tuple[str, ...], option: str, value: str) -> list[str]:
+    """The line with another value of an option."""
+    if option not in line:
+        return [*line, option, value]
+    place = line.index(option)
+    return [*line[: place + 1], value, *line[place + 2 :]]
+
+
+@pytest.mark.parametrize(
+    ("line", "option", "other"),
+    [
+        pytest.param(TRAIN, "--epochs", "3", id="train"),
+        pytest.param(COMPRESS, "--rank", "3", id="compress"),
+        pytest.param(STUDY, "--seed", "1", id="study"),
+    ],
+)
+def test_a_run_is_kept_until_overwritten(corank: Corank, line: tuple[str, ...], option: str, other: str) -> None:
+    first = corank(*line)
+    assert first.code == 0, first
+    before = contents(Path("new"))
+    again = corank(*line)
+    assert (again.code, again.out) == (0, first.out)
+    assert "nothing to do" in again.err
+    changed = change(line, option, other)
+    assert_refused(corank(*changed), f"now {other}")
+    assert contents(Path("new")) == before
+    Path("new/notes.txt").write_text("mine")
+    replaced = corank(*changed, "--overwrite")
+    assert replaced.code == 0, replaced
+    assert Path("new/notes.txt").read_text() == "mine"
+    assert f"was {other}, now" in corank(*line).err
+
+
+def test_a_measurement_is_kept_until_overwritten(corank: Corank) -> None:
+    assert corank(*MEASURE).code == 0
+    before = contents(Path("new"))
+    assert corank(*MEASURE).code == 0
+    assert contents(Path("new")).keys() == before.keys()
+    assert contents(Path("new"))["measurement.json"] == before["measurement.json"]
+    assert_refused(corank(*MEASURE, "--seed", "1"), "seed was 0, now 1")
+    assert contents(Path("new"))["measurement.json"] == before["measurement.json"]
+    assert corank(*MEASURE, "--seed", "1", "--overwrite").code == 0
+    assert json.loads(Path("new/measurement.json").read_text())["options"]["seed"] == 1
+
+
+@pytest.mark.parametrize("line", [TRAIN, COMPRESS, STUDY, MEASURE], ids=lambda line: line[0])
+def test_files_of_somebody_else_are_never_written_beside(corank: Corank, line: tuple[str, ...]) -> None:
+    Path("new").mkdir()
+    Path("new/thesis.tex").write_text("mine")
+    for flags in ((), ("--overwrite",)):
+        assert_refused(corank(*line, *flags), "thesis.tex")
+    assert contents(Path("new")) == {"thesis.tex": b"mine"}
+
+
+@pytest.mark.parametrize("line", [TRAIN, COMPRESS, STUDY, MEASURE], ids=lambda line: line[0])
+def test_a_folder_that_cannot_be_written_is_noticed_before_the_work(corank: Corank, line: tuple[str, ...]) -> None:
+    Path("new").mkdir(mode=0o555)
+    if os.access("new", os.W_OK):
+        pytest.skip("this user may write anywhere")
+    assert_refused(corank(*line), "'new'")
+
+
+@pytest.mark.parametrize("line", [COMPRESS, STUDY, TRAIN], ids=lambda line: line[0])
+def test_the_network_that_is_asked_for_is_not_overwritten(corank: Corank, line: tuple[str, ...]) -> None:
+    before = contents(Path("trained"))
+    words = [{"new": "trained", "own_networks:Residual": "trained"}.get(word, word) for word in line]
+    assert_refused(corank(*words, "--overwrite"), "'trained'")
+    assert contents(Path("trained")) == before
+
+
+def test_another_network_of_the_same_name_is_told_apart(corank: Corank) -> None:
+    assert corank(*COMPRESS).code == 0
+    line = "train --network own_networks:tiny --data toy.npz --epochs 2 --seed 1 --out trained --overwrite"
+    assert corank(*line.split()).code == 0
+    assert_refused(corank(*COMPRESS), "weights was sha256")
+
+
+def test_other_images_under_the_same_name_are_told_apart(corank: Corank) -> None:
+    assert corank(*COMPRESS).code == 0
+    with np.load("toy.npz") as file:
+        x, y = file["x"].copy(), file["y"]
+    x[17, 3, 3] ^= 1
+    np.savez("toy.npz", x=x, y=y)
+    assert_refused(corank(*COMPRESS), "images was sha256")
+
+
+# Interruption
+
+
+def test_an_interrupted_training_goes_on_to_the_same_bits(corank: Corank, monkeypatch: pytest.MonkeyPatch) -> None:
+    line = [word.replace("2", "4") if word == "2" else word for word in TRAIN]
+    whole = corank(*("whole" if word == "new" else word for word in line))
+    interrupt_after(monkeypatch, 2)
+    stopped = corank(*line)
+    assert (stopped.code, stopped.out) == (130, "")
+    assert stopped.err == "corank: interrupted; what was finished is kept\n"
+    assert_refused(corank("measure", "--network", "new", "--data", "toy.npz"), "'new'")
+    resumed = corank(*line)
+    assert resumed.code == 0
+    assert "after epoch 2" in resumed.err
+    assert Path("new/weights.safetensors").read_bytes() == Path("whole/weights.safetensors").read_bytes()
+    assert resumed.out == whole.out.replace("whole", "new")
+    assert not Path("new/checkpoint").exists()
+
+
+def test_an_interrupted_study_goes_on_with_its_training(corank: Corank, monkeypatch: pytest.MonkeyPatch) -> None:
+    line = [*STUDY, "--train-epochs", "3"]
+    line[line.index("trained")] = "own_networks:tiny"
+    interrupt_after(monkeypatch, 2)
+    assert corank(*line).code == 130
+    assert not Path("new/study.json").exists()
+    resumed = corank(*line)
+    assert resumed.code == 0
+    assert "after epoch 2" in resumed.err
+    assert json.loads(Path("new/network/metrics.json").read_text())["epochs"] == 3
+
+
+def test_an_interrupted_compression_leaves_the_old_run(corank: Corank, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert corank(*COMPRESS).code == 0
+    before = contents(Path("new"))
+
+    def interrupted(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("corank.experiment.compressing.compress_and_evaluate", interrupted)
+    assert corank(*COMPRESS, "--order", "1", "--overwrite").code == 130
+    assert contents(Path("new")) == before
+
+
+def start(here: Path, *words: str, **options: Any) -> subprocess.Popen[str]:
+    program = Path(sys.executable).with_name("corank")
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
+    return subprocess.Popen([program, *words], cwd=here, text=True, **pipes)
+
+
+def test_the_signal_of_a_terminal_ends_the_program_with_130(here: Path) -> None:
+    line = ["train", "--network", "own_networks:tiny", "--data", "toy.npz", "--epochs", "100000", "--out", "new"]
+    process = start(here, *line)
+    deadline = time.monotonic() + 60
+    while not list((here / "new/checkpoint").glob("epoch-?")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out, err) == (130, "", "corank: interrupted; what was finished is kept\n")
+
+
+def test_a_reader_that_goes_away_is_no_error(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w") as gone:
+        monkeypatch.setattr(sys, "stdout", gone)
+        assert run(["cost", "--network", "trained", "--no-latency", "--json"]) == 0
+
+
+def test_several_processes_print_once(here: Path) -> None:
+    pytest.importorskip("lightning_fabric")
+    process = start(here, *TRAIN, "--processes", "2", "--json")
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    assert json.loads(out)["epochs"] == 2

@@ -1,0 +1,177 @@
+"""Every option of every command has a wrong input, which is refused in one line that holds the value.
+
+The options are asked of the program itself, so that a new one without a case fails.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from cyclopts import App
+
+from corank.cli import app
+
+from .user import Corank, assert_refused
+
+NETWORK = {"--network": "trained", "--data": "toy.npz"}
+LINES = {
+    "study": {**NETWORK, "--out": "new"},
+    "train": {**NETWORK, "--network": "own_networks:tiny", "--out": "new"},
+    "measure": {**NETWORK, "--rank": "4"},
+    "compress asnet": {**NETWORK, "--layer": "2", "--rank": "2", "--out": "new"},
+    "cost": {"--network": "own_networks:tiny", "--input-shape": "1,6,6"},
+}
+FRESH = {"--network": "own_networks:tiny"}
+COMMON: list[tuple[str, str, dict[str, str]]] = [
+    ("--network", "resnet21", {}),
+    ("--network", "no/such/run", {}),
+    ("--network", "own_networks:nothing", {}),
+    ("--network", "nobody:tiny", {}),
+    ("--weights", "nowhere.safetensors", FRESH),
+    ("--weights", "trained/weights.safetensors", {"--network": "trained"}),
+    ("--data", "digit", {}),
+    ("--data", "no/such.npz", {}),
+    ("--data", "own_networks.py", {}),
+    ("--data-root", "nowhere", {"--data": "mnist"}),
+    ("--seed", "-1", {}),
+    ("--seed", "1.5", {}),
+    ("--seed", str(2**32), {}),
+    ("--device", "gpu", {}),
+    ("--device", "cuda:99", {}),
+    ("--out", "toy.npz", {}),
+    ("--out", "toy.npz/inside", {}),
+    ("--out", ".", {}),
+    ("--batch-size", "0", {}),
+    ("--batch-size", "many", {}),
+]
+ASNET = [("--order", "-1"), ("--samples", "0"), ("--epochs", "-1"), ("--pre-rate", "0.0"), ("--head-rate", "nan")]
+WRONG: dict[str, list[tuple[str, str, dict[str, str]]]] = {
+    "study": [
+        *COMMON,
+        *((option, value, {}) for option, value in ASNET),
+        ("--layer", "nothing", {}),
+        ("--layer", "*", {}),
+        ("--layer", "99", {}),
+        ("--rank", "0", {}),
+        ("--rank", "13", {"--layer": "2"}),
+        ("--fit-samples", "0", {}),
+        ("--tolerance", "1.5", {}),
+        ("--train-epochs", "0", FRESH),
+        ("--train-epochs", "3", {}),
+    ],
+    "train": [
+        *COMMON,
+        ("--epochs", "0", {}),
+        ("--learning-rate", "0.0", {}),
+        ("--learning-rate", "nan", {}),
+        ("--weight-decay", "-0.5", {}),
+        ("--precision", "64-bit", {}),
+        ("--processes", "0", {}),
+    ],
+    "measure": [
+        *COMMON,
+        ("--layer", "nothing", {}),
+        ("--layer", "zz*", {}),
+        ("--layer", "99", {}),
+        ("--rank", "0", {}),
+        ("--samples", "0", {}),
+        ("--sketch-size", "3", {}),
+        ("--epsilon", "1.0", {}),
+        ("--epsilon", "nan", {}),
+    ],
+    "compress asnet": [
+        *COMMON,
+        *((option, value, {}) for option, value in ASNET),
+        ("--layer", "nothing", {}),
+        ("--layer", "99", {}),
+        ("--layer", "*", {}),
+        ("--rank", "13", {}),
+        ("--rank", "two", {}),
+        ("--beta", "1.5", {}),
+        ("--ridge", "-1.0", {}),
+    ],
+    "cost": [
+        *(case for case in COMMON if case[0] in ("--network", "--weights") and case[2]),
+        ("--network", "resnet21", {}),
+        ("--network", "no/such/run", {}),
+        ("--layer", "nothing", {}),
+        ("--layer", "99", {}),
+        ("--rank", "0", {}),
+        ("--rank", "13", {"--layer": "2"}),
+        ("--order", "-2", {}),
+        ("--classes", "0", {"--network": "vgg_digits", "--input-shape": "1,8,8"}),
+        ("--classes", "5", {}),
+        ("--input-shape", "6x6", {}),
+        ("--input-shape", "1,0,6", {}),
+        ("--input-shape", "1,7,6", {}),
+    ],
+}
+
+
+def options_of(command: str) -> dict[str, Any]:
+    """The options of a command by name, with their types, as the program itself knows them."""
+    found: App = app
+    for word in command.split():
+        found = found[word]
+    arguments = found.assemble_argument_collection()
+    return {argument.names[0]: argument.hint for argument in arguments if argument.names[0].startswith("--")}
+
+
+def all_commands(of: App = app, path: str = "") -> Iterator[str]:
+    for name in of:
+        if not name.startswith("-"):
+            words = f"{path} {name}".strip()
+            yield from [words] if of[name].default_command is not None else []
+            yield from all_commands(of[name], words)
+
+
+COMMANDS = list(all_commands())
+
+
+def test_every_command_has_a_line_and_wrong_inputs() -> None:
+    assert set(COMMANDS) == set(LINES) == set(WRONG)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_option_has_a_wrong_input(command: str) -> None:
+    with_value = {name for name, type_ in options_of(command).items() if type_ is not bool}
+    assert with_value == {option for option, _, _ in WRONG[command]}
+
+
+@pytest.mark.parametrize(
+    ("command", "option", "value", "others"),
+    [
+        pytest.param(command, *case, id=f"{command} {case[0]} {case[1]}")
+        for command, cases in WRONG.items()
+        for case in cases
+    ],
+)
+def test_a_wrong_value_is_refused_in_one_line(
+    corank: Corank, command: str, option: str, value: str, others: dict[str, str]
+) -> None:
+    line = {**LINES[command], **others, option: value}
+    assert_refused(corank(*command.split(), *(f"{name}={given}" for name, given in line.items())), value)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_flag_takes_no_other_word_than_yes_or_no(corank: Corank, command: str) -> None:
+    for flag in (name for name, type_ in options_of(command).items() if type_ is bool):
+        line = [f"{name}={given}" for name, given in LINES[command].items()]
+        assert_refused(corank(*command.split(), *line, f"{flag}=perhaps"), "perhaps")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_what_is_missing_unknown_or_too_much_is_refused(corank: Corank, command: str) -> None:
+    words = command.split()
+    line = [f"{name}={given}" for name, given in LINES[command].items()]
+    assert_refused(corank(*words, *line, "--nonsense", "3"), "--nonsense")
+    assert_refused(corank(*words, *line, "surplus"), "surplus")
+    required = "--out" if command == "study" else "--network"
+    assert_refused(corank(*words, *(word for word in line if not word.startswith(required))), required)
+
+
+@pytest.mark.parametrize("words", [("frobnicate",), ("compress", "frobnicate")])
+def test_an_unknown_command_is_refused(corank: Corank, words: tuple[str, ...]) -> None:
+    assert_refused(corank(*words), "frobnicate")

@@ -1,0 +1,173 @@
+"""A study measures, cuts and recommends: what it says follows from what it found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import nn
+
+from corank.compress import ASNet
+from corank.errors import InputError
+from corank.experiment import Accuracies, Evaluated, Opened, Origin, Study, StudyResult, accuracies, recommend
+from corank.network import cost, cut
+from corank.zoo import Dataset
+
+Make = Callable[..., Opened]
+QUICK = Study(samples=100, epochs=0)
+
+
+@pytest.fixture(scope="module")
+def studied(request: pytest.FixtureRequest) -> tuple[Opened, Dataset, StudyResult, list[ASNet]]:
+    """One study, which many tests look at."""
+    pixels = request.getfixturevalue("pixels")
+    compressors: list[ASNet] = []
+    opened = _opened(pixels)
+    study = replace(QUICK, rank=2, order=1, epochs=1)
+    result = study.run("mine", opened.network, pixels, keep=lambda found, compressor: compressors.append(compressor))
+    return opened, pixels, result, compressors
+
+
+def _opened(pixels: Dataset) -> Opened:
+    torch.manual_seed(0)
+    network = nn.Sequential(
+        nn.Conv2d(1, 4, 3, padding=1), nn.ReLU(), nn.Conv2d(4, 4, 3, padding=1), nn.ReLU(),
+        nn.Conv2d(4, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(64, 8), nn.ReLU(), nn.Linear(8, 3),
+    )  # fmt: skip
+    origin = Origin(name="mine", zoo_name=None, classes=3, shape=pixels.shape)
+    return Opened(network=network.eval(), origin=origin, is_trained=True)
+
+
+def test_numbers_are_those_of_the_networks(studied: tuple[Opened, Dataset, StudyResult, list[ASNet]]) -> None:
+    opened, pixels, result, compressors = studied
+    assert result.original == accuracies(opened.network, pixels)
+    assert result.cost == cost(opened.network, pixels.shape)
+    for found, compressor in zip(result.cuts, compressors, strict=True):
+        assert found.tuned == accuracies(found.compressed.network, pixels)
+        assert found.original == result.original
+        assert found.compressed.layer == compressor.layer
+        assert found.compressed.rank == compressor.rank == 2
+
+
+def test_three_places_are_the_nearest_to_their_shares(
+    studied: tuple[Opened, Dataset, StudyResult, list[ASNet]],
+) -> None:
+    opened, pixels, result, _ = studied
+    example = torch.zeros(2, *pixels.shape)
+    shares = {}
+    for place in result.places:
+        assert place.is_legal
+        pre = cost(cut(opened.network, place.layer, example).pre, pixels.shape)
+        assert place.pre == pre
+        shares[place.layer] = pre.multiply_adds / result.cost.multiply_adds
+    chosen = [found.compressed.layer for found in result.cuts]
+    assert len(set(chosen)) == 3
+    assert chosen == sorted(chosen, key=lambda layer: shares[layer]), "in order of depth"
+    nearest = min(shares, key=lambda layer: abs(shares[layer] - 0.25))
+    assert nearest in chosen
+
+
+def test_a_network_with_two_places_is_cut_twice(make_opened: Make, pixels: Dataset) -> None:
+    result = QUICK.run("tiny", make_opened("tiny").network, pixels)
+    assert [found.compressed.layer for found in result.cuts] == ["2", "4"]
+
+
+def test_a_network_without_places_is_measured_and_kept(make_opened: Make, pixels: Dataset) -> None:
+    result = QUICK.run("bypassed", make_opened("bypassed").network, pixels)
+    assert len(result.measured.layers) == 1
+    assert result.cuts == ()
+    assert result.recommendation is None
+    assert "no place where the network can be cut" in result.reason
+
+
+def test_places_that_are_asked_for_are_taken_once_each(make_opened: Make, pixels: Dataset) -> None:
+    network = make_opened("residual").network
+    result = replace(QUICK, layer=(3, 1, "relu", 1), rank=1).run("residual", network, pixels)
+    labels = [found.compressed.layer for found in result.cuts]
+    assert len(labels) == len(set(labels)) == 2
+    assert "relu" in labels
+    single = replace(QUICK, layer=1, rank=1).run("residual", network, pixels)
+    assert [found.compressed.layer for found in single.cuts] == ["relu"]
+
+
+def test_a_rank_above_the_features_is_lowered_where_the_study_chose_the_place(
+    make_opened: Make, pixels: Dataset
+) -> None:
+    network = make_opened("tiny").network
+    result = replace(QUICK, rank=40, order=1).run("tiny", network, pixels)
+    for found, row in zip(result.cuts, result.measured.layers, strict=True):
+        assert found.compressed.rank == len(row.directions) <= row.width < 40
+    with pytest.raises(InputError, match="12 features at '2', got 40"):
+        replace(QUICK, rank=40, layer="2").check(network, pixels)
+
+
+@pytest.mark.parametrize(
+    ("study", "message"),
+    [
+        (replace(QUICK, layer="nothing"), "'nothing'"),
+        (replace(QUICK, layer="*"), r"'\*' names 2"),
+        (replace(QUICK, layer=("2", "4"), rank=9), "8 features at '4', got 9"),
+    ],
+)
+def test_what_would_fail_late_is_refused_at_once(
+    make_opened: Make, pixels: Dataset, study: Study, message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        study.check(make_opened("tiny").network, pixels)
+
+
+def test_a_network_without_hidden_layers_is_refused_at_once(pixels: Dataset) -> None:
+    straight = nn.Sequential(nn.Flatten(), nn.Linear(36, 3))
+    with pytest.raises(InputError, match="no hidden layer"):
+        QUICK.check(straight, pixels)
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("rank", 0), ("order", -1), ("samples", 0), ("fit_samples", 0), ("epochs", -1), ("pre_rate", 0.0),
+        ("batch_size", 0), ("head_rate", float("nan")), ("tolerance", 1.0), ("tolerance", -0.1), ("tolerance", float("nan")),
+    ],
+)  # fmt: skip
+def test_options_out_of_range_are_refused(option: str, value: float) -> None:
+    with pytest.raises(InputError, match=f"{option}.*got {value}"):
+        Study(**{option: value})
+
+
+# The recommendation
+
+
+def evaluated(studied: StudyResult, validation: float, speedup: float, layer: str) -> Evaluated:
+    """A cut with a given validation accuracy, speed and name; the original has 0.9."""
+    one = studied.cuts[0]
+    fast = tuple(replace(row, median_ms=1.0) for row in one.latency)
+    slow = tuple(replace(row, median_ms=speedup) for row in one.latency_original)
+    return replace(
+        one, compressed=replace(one.compressed, layer=layer), original=Accuracies(validation=0.9, test=0.0),
+        tuned=Accuracies(validation=validation, test=1.0), latency=fast, latency_original=slow,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("cuts", "layer"),
+    [
+        ([(0.90, 2.0, "a"), (0.89, 3.0, "b"), (0.80, 9.0, "c")], "b"),
+        ([(0.90, 2.0, "a"), (0.80, 9.0, "c")], "a"),
+        ([(0.95, 0.9, "a")], None),
+        ([(0.85, 5.0, "a")], None),
+    ],
+)
+def test_the_fastest_cut_within_the_tolerance_is_recommended(
+    studied: tuple[Opened, Dataset, StudyResult, list[ASNet]], cuts: list[tuple[float, float, str]], layer: str | None
+) -> None:
+    found, reason = recommend([evaluated(studied[2], *given) for given in cuts], tolerance=0.02)
+    assert found == layer
+    assert (f"cutting after {layer}" if layer else "keep the network as it is") in reason
+
+
+def test_the_test_accuracy_has_no_say(studied: tuple[Opened, Dataset, StudyResult, list[ASNet]]) -> None:
+    cuts = [evaluated(studied[2], 0.9, 2.0, "a"), evaluated(studied[2], 0.9, 3.0, "b")]
+    worse = [replace(found, tuned=replace(found.tuned, test=0.0)) for found in cuts]
+    assert recommend(cuts, 0.01) == recommend(worse, 0.01)

@@ -1,0 +1,142 @@
+"""A study from a network to a folder: a page, strict JSON, and cut networks that are as accurate as is said."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from corank.errors import InputError
+from corank.experiment import Opened, Study, Training, accuracies, load_run, open_network
+from corank.experiment.study_run import run_study
+from corank.report import write_page
+from corank.zoo import Dataset, load_data
+
+Make = Callable[..., Opened]
+STUDY = Study(samples=100, epochs=1, rank=2)
+MODULE = """
+from torch import nn
+
+def small():
+    return nn.Sequential(
+        nn.Conv2d(1, 4, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(4, 8, 3, padding=1), nn.ReLU(),
+        nn.Flatten(), nn.Linear(128, 16), nn.ReLU(), nn.Linear(16, 10),
+    )
+"""
+
+
+def refuse_constant(text: str) -> None:
+    raise AssertionError(f"{text} is no JSON")
+
+
+def strict_json(file: Path) -> Any:
+    return json.loads(file.read_text(), parse_constant=refuse_constant)
+
+
+def test_a_users_network_on_the_digits_from_end_to_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "small_networks.py").write_text(MODULE)
+    monkeypatch.chdir(tmp_path)
+    digits = load_data("digits")
+    opened = open_network("small_networks:small", dataset=digits)
+    stages: list[str] = []
+    study = Study(samples=300, epochs=1)
+    found = run_study(opened, digits, study, Training(epochs=2), Path("out"), report=stages.append)
+    assert stages[0] == "training small_networks:small on digits"
+    assert [stage.split()[0] for stage in stages[1:]] == ["accuracy", "active", "cut", "cut", "cut"]
+
+    assert strict_json(Path("out/study.json")) == found
+    trained = load_run(Path("out/network"))
+    assert found["original"] == accuracies(trained.network, digits).to_dict()
+    assert [row["layer"] for row in found["measured"]["layers"]] == [place["layer"] for place in found["places"]]
+    folders = sorted(Path("out/cuts").iterdir())
+    assert {folder.name for folder in folders} == {cut["compressed"]["layer"] for cut in found["cuts"]}
+    for cut in found["cuts"]:
+        run = load_run(Path("out/cuts") / cut["compressed"]["layer"])
+        assert cut["tuned"] == accuracies(run.network, digits).to_dict()
+        assert run.metrics["test_accuracy"] == cut["tuned"]["test"]
+        assert cut["compressed"]["overall"]["parameters"] == sum(value.numel() for value in run.network.parameters())
+
+    page = Path("out/index.html").read_text()
+    assert "What small_networks:small uses" in page
+    assert found["summary"][-1].split(",")[0] in page
+    assert page.count("<svg") >= 4
+    assert not re.search(r"(src|href)=[\"']?(https?:|//)|@import|url\((?!#)", page), "a request"
+    assert list(Path("out/figures").glob("*.svg"))
+
+
+def test_the_same_study_is_not_done_again(
+    make_opened: Make, pixels: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = make_opened("tiny")
+    first = run_study(opened, pixels, STUDY, Training(), tmp_path)
+    said: list[str] = []
+    with monkeypatch.context() as patch:
+        patch.setattr(Study, "run", lambda *_, **__: 1 / 0)
+        assert run_study(opened, pixels, STUDY, Training(), tmp_path, report=said.append) == first
+        assert "nothing to do" in said[0]
+        with pytest.raises(InputError, match=r"study\.rank was 2, now 3"):
+            run_study(opened, pixels, replace(STUDY, rank=3), Training(), tmp_path)
+
+
+def test_an_overwritten_study_leaves_no_cut_of_the_old_one(make_opened: Make, pixels: Dataset, tmp_path: Path) -> None:
+    opened = make_opened("tiny")
+    run_study(opened, pixels, replace(STUDY, layer="2", epochs=0), Training(), tmp_path)
+    (tmp_path / "cuts/notes.txt").write_text("mine")
+    run_study(opened, pixels, replace(STUDY, layer="4", epochs=0), Training(), tmp_path, overwrite=True)
+    assert {entry.name for entry in (tmp_path / "cuts").iterdir()} == {"4", "notes.txt"}
+
+
+@pytest.mark.parametrize("content", ["", '{"options": ', "[]"])
+def test_a_damaged_study_is_refused_but_may_be_overwritten(
+    make_opened: Make, pixels: Dataset, tmp_path: Path, content: str
+) -> None:
+    opened = make_opened("bypassed")
+    (tmp_path / "study.json").write_text(content)
+    with pytest.raises(InputError, match=r"study\.json"):
+        run_study(opened, pixels, STUDY, Training(), tmp_path)
+    run_study(opened, pixels, STUDY, Training(), tmp_path, overwrite=True)
+    strict_json(tmp_path / "study.json")
+
+
+def test_a_study_that_stopped_while_writing_is_done_again(
+    make_opened: Make, pixels: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = make_opened("tiny")
+    study = replace(STUDY, layer="2", epochs=0)
+
+    def stop(*arguments: Any) -> None:
+        write_page(*arguments)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("corank.experiment.study_run.write_page", stop)
+        with pytest.raises(KeyboardInterrupt):
+            run_study(opened, pixels, study, Training(), tmp_path)
+    assert (tmp_path / "index.html").exists()
+    assert not (tmp_path / "study.json").exists()
+    run_study(opened, pixels, study, Training(), tmp_path)
+    strict_json(tmp_path / "study.json")
+
+
+def test_a_mistake_is_found_before_the_training(
+    make_opened: Make, pixels: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Training, "run", lambda *_, **__: pytest.fail("it was trained"))
+    with pytest.raises(InputError, match="'nothing'"):
+        run_study(make_opened("tiny", trained=False), pixels, replace(STUDY, layer="nothing"), Training(), tmp_path)
+
+
+def test_a_study_of_a_network_that_cannot_be_cut_has_its_page(
+    make_opened: Make, pixels: Dataset, tmp_path: Path
+) -> None:
+    found = run_study(make_opened("bypassed"), pixels, STUDY, Training(), tmp_path)
+    assert found["cuts"] == []
+    assert found["recommendation"] is None
+    page = (tmp_path / "index.html").read_text()
+    assert "no place where the network can be cut" in page
+    assert "hidden" in page
