@@ -67,7 +67,8 @@ def spread(values: list[float]) -> dict[str, float]:
 def vgg19_with_data(samples: int, seed: int = 0) -> tuple[torch.nn.Module, Split, str]:
     """VGG-19 and images: the trained one on cifar10-jpeg where both are found, else random ones, which is said."""
     root = os.environ.get("CORANK_DATA")
-    weights = Path(os.environ.get("CORANK_WEIGHTS") or Path(root or ".") / ".." / "weights") / "vgg19-cifar10-jpeg.safetensors"
+    folder = Path(os.environ.get("CORANK_WEIGHTS") or Path(root or ".") / ".." / "weights")
+    weights = folder / "vgg19-cifar10-jpeg.safetensors"
     if root and weights.is_file():
         data = load_data("cifar10-jpeg")
         chosen = torch.randperm(len(data.train), generator=torch.Generator().manual_seed(seed))[:samples]

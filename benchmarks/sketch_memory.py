@@ -6,6 +6,7 @@ the bytes of the buffer, 2 l n numbers, and of what is read from it, l n more.
 
 from __future__ import annotations
 
+import argparse
 import json
 import resource
 import subprocess
@@ -27,7 +28,7 @@ def main() -> None:
 def measure(features: int, rank: int, rows: int, batch_size: int) -> dict[str, float]:
     """One sketch of random rows: bytes at the peak, bytes that the sketch promises, seconds."""
     generator = torch.Generator().manual_seed(0)
-    FrequentDirections(2, 64).update(torch.randn(8, 64)).singular_values  # libraries are loaded
+    len(FrequentDirections(2, 64).update(torch.randn(8, 64)).right_vectors)  # libraries are loaded
     before = _peak_bytes()
     batch = torch.randn(batch_size, features, generator=generator)
     sketch = FrequentDirections(2 * rank, features)
@@ -46,9 +47,12 @@ def measure(features: int, rank: int, rows: int, batch_size: int) -> dict[str, f
     }
 
 
-def _in_own_process(features: int, options: object) -> dict[str, float]:
-    arguments_ = {"features": features, **{name: getattr(options, name) for name in ("rank", "rows", "batch_size")}}
-    code = f"import torch, json, sketch_memory; torch.set_num_threads({options.threads}); print(json.dumps(sketch_memory.measure(**{arguments_})))"
+def _in_own_process(features: int, options: argparse.Namespace) -> dict[str, float]:
+    given = {"features": features, **{name: getattr(options, name) for name in ("rank", "rows", "batch_size")}}
+    code = (
+        f"import torch, json, sketch_memory; torch.set_num_threads({options.threads}); "
+        f"print(json.dumps(sketch_memory.measure(**{given})))"
+    )
     out = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=sys.path[0])
     found: dict[str, float] = json.loads(out.stdout)
     return found

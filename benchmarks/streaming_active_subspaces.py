@@ -27,7 +27,7 @@ def main() -> None:
     total = min(options.samples + AT_MOST, options.samples * EVERY // (EVERY - 1))
     network, split, said = vgg19_with_data(total)
     method = ActiveSubspace(layer=LAYERS, rank=options.rank, samples=options.samples)
-    passes, streaming, found = [], [], None
+    passes, streaming = [], []
     for _ in range(options.repeats):
         floor = Passes(network, split, options.batch_size)
         passes.append(seconds(floor.run))
@@ -50,7 +50,7 @@ def main() -> None:
                                       "beyond_the_passes": with_svd / overhead, "bar": 50},
             "energy_captured_of_exact": [
                 {"layer": layer, "share": share, "bar": 0.995}
-                for layer, share in zip(LAYERS, captured_of_exact(network, split, found, options), strict=True)
+                for layer, share in zip(LAYERS, captured_of_exact(network, split, found), strict=True)
             ],
         },
     )  # fmt: skip
@@ -99,7 +99,7 @@ def svd_a_row_seconds(rank: int, rows: int, features: int = 16_384) -> float:
     return spread([seconds(lambda: torch.linalg.svd(buffer, full_matrices=False)) for _ in range(rows)])["median"]
 
 
-def captured_of_exact(network: torch.nn.Module, split: Split, found: ActiveSubspaces, options: object) -> list[float]:
+def captured_of_exact(network: torch.nn.Module, split: Split, found: ActiveSubspaces) -> list[float]:
     """The gradient energy in our directions over that in the exact ones, over the samples of the sketch."""
     floor = Passes(network, split, 64)
     rows: list[list[Tensor]] = [[] for _ in LAYERS]

@@ -127,7 +127,7 @@ class StudySource(Source):
 @app.command
 def study(
     *,
-    source: StudySource = StudySource(),  # noqa: B008 - frozen
+    source: StudySource = StudySource(),
     options: Annotated[Study, Options] = Study(),  # noqa: B008 - frozen
     train_epochs: int | None = None,
     out: Path,

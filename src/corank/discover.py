@@ -32,7 +32,7 @@ def methods_of(room: ModuleType, base: type[Base]) -> dict[str, type[Base]]:
     for entry in pkgutil.iter_modules(room.__path__):
         module = import_module(f"{room.__name__}.{entry.name}")
         for _, item in inspect.getmembers(module, inspect.isclass):
-            is_method = issubclass(item, base) and getattr(item, "__final__", False)
-            if is_method and item.__module__ == module.__name__:
+            is_own = item.__module__ == module.__name__ and getattr(item, "__final__", False)
+            if is_own and issubclass(item, base):
                 found[entry.name.replace("_", "-")] = item
     return dict(sorted(found.items()))

@@ -220,6 +220,15 @@ def test_fine_tuning_lowers_the_distillation_loss(beta: float) -> None:
     assert made.training.rows[-1].loss < made.training.rows[0].loss
 
 
+def test_beta_weighs_the_teacher_against_the_labels() -> None:
+    """Each student is the better of the two at what it was asked for."""
+    by_labels, by_teacher = (
+        small(rank=2, order=1, beta=beta, epochs=4, pre_rate=1e-2, head_rate=1e-2).network for beta in (0.0, 1.0)
+    )
+    assert distance(by_teacher, net(), 1.0) < distance(by_labels, net(), 1.0)
+    assert distance(by_labels, net(), 0.0) < distance(by_teacher, net(), 0.0)
+
+
 def moved(made: ASNetwork) -> tuple[float, float]:
     """How far the largest step took a parameter of the pre-model and of the new layers."""
     before, after = dict(made.fitted.named_parameters()), dict(made.network.named_parameters())

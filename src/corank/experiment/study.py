@@ -173,9 +173,7 @@ class Study:
         Raises:
             InputError: the network cannot be measured or cut with this data and these options.
         """
-        batches = Batches(
-            dataset.train, self.batch_size, shuffle=True, seed=self.seed, limit=self.fit_samples
-        )
+        batches = Batches(dataset.train, self.batch_size, shuffle=True, seed=self.seed, limit=self.fit_samples)
         report("accuracy of the network")
         original = accuracies(network, dataset)
         report("active subspaces of all hidden layers")
@@ -195,9 +193,7 @@ class Study:
             cuts=tuple(cuts), recommendation=recommendation, reason=reason, tolerance=self.tolerance,
         )  # fmt: skip
 
-    def _chosen(
-        self, network: nn.Module, example: Tensor, places: Sequence[CutPlace], whole: Cost
-    ) -> Sequence[Layer]:
+    def _chosen(self, network: nn.Module, example: Tensor, places: Sequence[CutPlace], whole: Cost) -> Sequence[Layer]:
         """The layers to cut at: those asked for, or the legal ones nearest to the wanted shares of the work."""
         if self._asked:
             graph = capture(network, example)

@@ -36,8 +36,9 @@ def study_page(result: StudyResult, *, options: Mapping[str, Any], seconds: floa
 def summary(result: StudyResult) -> tuple[str, ...]:
     """The findings in plain sentences."""
     return (
-        f"{result.network} classifies {percent(result.original.test)} of the test images of {result.data} correctly, with "
-        f"{result.cost.parameters:,} parameters and {result.cost.multiply_adds_millions:.3g} million multiply-adds an image.",
+        f"{result.network} classifies {percent(result.original.test)} of the test images of {result.data} correctly, "
+        f"with {result.cost.parameters:,} parameters and {result.cost.multiply_adds_millions:.3g} million "
+        "multiply-adds an image.",
         *neurons_in_words(result.measured),
         result.reason[:1].upper() + result.reason[1:] + ".",
     )
@@ -62,9 +63,9 @@ def _layers(result: StudyResult) -> Section:
     return Section(
         "Which directions each layer uses",
         text=(
-            "At every hidden layer the gradient of the loss was taken for each sample. Where these gradients point, the "
-            "loss can change; a direction that they never take does not matter. The number of active neurons is how many "
-            "directions carry nearly all of their energy.",
+            "At every hidden layer the gradient of the loss was taken for each sample. Where these gradients point, "
+            "the loss can change; a direction that they never take does not matter. The number of active neurons is "
+            "how many directions carry nearly all of their energy.",
         ),
         tables=(measured_table(result.measured, result.places),),
         figures=tuple(figures_of(result.measured).values()),

@@ -56,7 +56,9 @@ def cuts_table(cuts: Sequence[Evaluated]) -> Table:
         Column("multiply-adds", note="how many times fewer", show=ratio),
         Column("faster", note="one image, median time measured in turns with the original", show=ratio),
         Column("batch of 64", note="the same for 64 images", show=ratio),
-        Column("missed", note="share of the logits' variance that the fitted polynomial misses on held-out samples", show=percent),
+        Column(
+            "missed", note="share of the logits' variance that the polynomial misses, held-out samples", show=percent
+        ),
     )
     return Table(columns, tuple(_cut_row(found) for found in cuts), "The cut networks.")
 

@@ -131,12 +131,8 @@ class Checkpoint:
         state = self._read_state(source / STATE)
         stored = json.loads(json.dumps(jsonable(self.options)))
         self._refuse_difference(source / STATE, _difference(state["options"], stored))
-        weights, tensors = (
-            self._read_tensors(source / name, state["sha256"]) for name in (WEIGHTS, OPTIMISER)
-        )
-        self._refuse_difference(
-            source / WEIGHTS, _difference(_shapes(weights), _shapes(network.state_dict()))
-        )
+        weights, tensors = (self._read_tensors(source / name, state["sha256"]) for name in (WEIGHTS, OPTIMISER))
+        self._refuse_difference(source / WEIGHTS, _difference(_shapes(weights), _shapes(network.state_dict())))
         self._refuse_difference(source / OPTIMISER, load_optimiser(optimiser, state["optimiser"], tensors))
         network.load_state_dict(weights)
         return Progress(rows=tuple(EpochRow(**row) for row in state["rows"]), message=state["message"])
@@ -158,9 +154,7 @@ class Checkpoint:
             raise self._broken(path, error) from error
         if found != digests[path.name]:
             size = path.stat().st_size
-            raise self._broken(
-                path, f"its {size} bytes have sha256 {found[:12]}..., not {digests[path.name][:12]}..."
-            )
+            raise self._broken(path, f"its {size} bytes have sha256 {found[:12]}..., not {digests[path.name][:12]}...")
         return load_tensors(path)
 
     def _broken(self, path: Path, reason: object) -> InputError:
@@ -172,8 +166,7 @@ class Checkpoint:
     def _refuse_difference(self, path: Path, difference: str) -> None:
         if difference:
             raise InputError(
-                f"checkpoint {path} belongs to another training: {difference}; "
-                "give the same options, or another folder"
+                f"checkpoint {path} belongs to another training: {difference}; give the same options, or another folder"
             )
 
 

@@ -151,11 +151,7 @@ def make_fabric(device: str = "cpu", precision: str | None = None, processes: in
         raise InputError(f"precision must be one of {', '.join(PRECISIONS)}, got {precision!r}")
     if processes < 1:
         raise InputError(f"processes must be at least 1, got {processes}")
-    if (
-        chosen.type == "cuda"
-        and processes > 1
-        and (chosen.index is not None or processes > torch.cuda.device_count())
-    ):
+    if chosen.type == "cuda" and processes > 1 and (chosen.index is not None or processes > torch.cuda.device_count()):
         raise InputError(
             f"{processes} processes need as many CUDA devices and --device cuda, got {device!r} of "
             f"{torch.cuda.device_count()}: use fewer processes"
@@ -187,8 +183,7 @@ def _launched(device: torch.device, precision: str, processes: int) -> Any:
         from lightning_fabric import Fabric
     except ImportError as error:
         raise InputError(
-            f"precision {precision} in {processes} processes needs Lightning Fabric: "
-            "pip install 'corank[fabric]'"
+            f"precision {precision} in {processes} processes needs Lightning Fabric: pip install 'corank[fabric]'"
         ) from error
     fabric = Fabric(
         accelerator=device.type,

@@ -58,9 +58,7 @@ def _encode(value: Any, path: str, tensors: dict[str, Tensor]) -> Any:
         return {kind: [_encode(item, f"{path}/{index}", tensors) for index, item in enumerate(value)]}
     if value is None or isinstance(value, str | int | float | bool):
         return value
-    raise InputError(
-        f"a checkpoint cannot hold the optimiser's {path}: {type(value).__name__} is no plain value"
-    )
+    raise InputError(f"a checkpoint cannot hold the optimiser's {path}: {type(value).__name__} is no plain value")
 
 
 def _decode(encoded: Any, tensors: Mapping[str, Tensor]) -> Any:

@@ -33,9 +33,7 @@ def load_arrays(path: Path) -> Dataset:
     try:
         x, y = _read_pair(path)
     except _DAMAGED as error:
-        raise InputError(
-            f"{path} cannot be read as .npz ({reason(error)}): save it again with np.savez"
-        ) from error
+        raise InputError(f"{path} cannot be read as .npz ({reason(error)}): save it again with np.savez") from error
     return assemble(path.stem, as_split(str(path), x, y))
 
 
@@ -70,9 +68,7 @@ def as_split(source: str, x: Any, y: Any) -> Split:
         raise InputError(f"x of {source} must be (N, C, H, W), (N, H, W, C) or (N, H, W), got {images.shape}")
     if labels.shape != images.shape[:1] or labels.dtype.kind not in "iu":
         came = f"{labels.shape} of {labels.dtype}"
-        raise InputError(
-            f"y of {source} must be ({len(images)},) whole numbers, one for each image, got {came}"
-        )
+        raise InputError(f"y of {source} must be ({len(images)},) whole numbers, one for each image, got {came}")
     if images.ndim == 3:
         images = images[:, None]
     elif images.shape[3] in _CHANNELS and images.shape[1] not in _CHANNELS:

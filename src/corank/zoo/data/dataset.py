@@ -87,9 +87,7 @@ class Dataset:
                 raise InputError(f"the {title} split of {self.name} has no images: give it more images")
             if split.images.shape[1:] != self.train.images.shape[1:]:
                 shapes = f"{tuple(split.images.shape[1:])}, training images {self.shape}"
-                raise InputError(
-                    f"images of one shape are needed, {title} images of {self.name} are {shapes}"
-                )
+                raise InputError(f"images of one shape are needed, {title} images of {self.name} are {shapes}")
             if int(split.labels.max()) >= self.classes:
                 row = int(split.labels.argmax())
                 came = f"{int(split.labels[row])} in {title} row {row}"
@@ -136,9 +134,7 @@ def assemble(
     if not len(train):
         raise InputError(f"the train split of {name} has no images: give it more images")
     if class_names is None:
-        class_names = _numbered_classes(
-            name, [split for split in (train, validation, test) if split is not None]
-        )
+        class_names = _numbered_classes(name, [split for split in (train, validation, test) if split is not None])
     place = index_hash(len(train))
     test_end = TEST_SHARE if test is None else 0.0
     validation_end = test_end + (VALIDATION_SHARE if validation is None else 0.0)

@@ -72,9 +72,7 @@ def load_folder(path: Path, name: str | None = None) -> Dataset:
 def _arranged(path: Path, images: Mapping[PurePosixPath, bytes]) -> dict[str, dict[PurePosixPath, bytes]]:
     """The members by split; all under "train" where no split stands above the classes."""
     if not images:
-        raise InputError(
-            f"{path} must hold images in class folders, found none: see that they lie <class>/<image>"
-        )
+        raise InputError(f"{path} must hold images in class folders, found none: see that they lie <class>/<image>")
     has_splits = any(_split_of(member) for member in images)
     parts: dict[str, dict[PurePosixPath, bytes]] = {"train": {}}
     above: set[PurePosixPath] = set()
@@ -87,9 +85,7 @@ def _arranged(path: Path, images: Mapping[PurePosixPath, bytes]) -> dict[str, di
         above.add(member.parents[2 if has_splits else 1])
         if len(above) > 1:
             one, other = sorted(map(str, above))
-            raise InputError(
-                f"class folders of {path} must lie side by side, found some in {one} and in {other}"
-            )
+            raise InputError(f"class folders of {path} must lie side by side, found some in {one} and in {other}")
     return parts
 
 
@@ -97,9 +93,7 @@ def _split_of(member: PurePosixPath) -> str | None:
     return _SPLITS.get(member.parts[-3]) if len(member.parts) > 2 else None
 
 
-def _labelled(
-    path: Path, title: str, members: Mapping[PurePosixPath, bytes], classes: Sequence[str]
-) -> torch.Tensor:
+def _labelled(path: Path, title: str, members: Mapping[PurePosixPath, bytes], classes: Sequence[str]) -> torch.Tensor:
     number = {name: label for label, name in enumerate(classes)}
     unknown = next((member for member in members if member.parent.name not in number), None)
     if unknown is not None:

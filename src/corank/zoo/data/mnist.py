@@ -71,9 +71,7 @@ def _read_split(folder: Path, part: str) -> Split:
     label_path = _present(folder, f"{part}-labels-idx1-ubyte")
     images, labels = read_idx(image_path, 3), read_idx(label_path, 1)
     if len(images) != len(labels):
-        raise InputError(
-            f"{image_path} has {len(images)} images, {label_path.name} {len(labels)} labels: {_AGAIN}"
-        )
+        raise InputError(f"{image_path} has {len(images)} images, {label_path.name} {len(labels)} labels: {_AGAIN}")
     if len(labels) and int(labels.max()) >= _CLASSES:
         row = int((labels >= _CLASSES).nonzero()[0])
         place = f"{int(labels[row])} in row {row} (byte {8 + row})"
@@ -85,6 +83,4 @@ def _present(folder: Path, name: str) -> Path:
     for path in (folder / name, folder / f"{name}.gz"):
         if path.is_file():
             return path
-    raise InputError(
-        f"{folder / name} (or the same with .gz) is missing: name another data root or put it there"
-    )
+    raise InputError(f"{folder / name} (or the same with .gz) is missing: name another data root or put it there")
