@@ -172,6 +172,11 @@ def test_what_is_missing_unknown_or_too_much_is_refused(corank: Corank, command:
     assert_refused(corank(*words, *(word for word in line if not word.startswith(required))), required)
 
 
+def test_a_value_of_several_lines_is_refused_in_one(corank: Corank) -> None:
+    assert_refused(corank("cost", "--network", "two\nlines"), "two\\nlines")
+    assert_refused(corank("cost", "--network", "cnn4", "--rank", "2", "--two\nlines", "3"), "--two lines")
+
+
 @pytest.mark.parametrize("words", [("frobnicate",), ("compress", "frobnicate")])
 def test_an_unknown_command_is_refused(corank: Corank, words: tuple[str, ...]) -> None:
     assert_refused(corank(*words), "frobnicate")

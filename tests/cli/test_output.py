@@ -34,6 +34,14 @@ def test_a_pipe_gets_plain_text_and_no_progress_bar(corank: Corank, line: tuple[
     assert all(any(text.startswith(stage) for stage in stages) for text in said.err.splitlines())
 
 
+def test_a_table_in_a_pipe_has_a_line_a_row(corank: Corank) -> None:
+    said = corank("measure", "--network", "trained", "--data", "toy.npz", "--rank", "2")
+    head, _, *rows, _ = said.out.splitlines()
+    assert [column.strip() for column in head.strip().split("   ")][-3:] == ["by norm", "captured", "held out"]
+    assert "active neurons" in head
+    assert [row.split()[0] for row in rows] == ["2", "4"]
+
+
 def test_what_is_no_number_becomes_null(corank: Corank) -> None:
     line = "measure --network trained --data toy.npz --rank 1 --samples 1 --batch-size 1 --json"
     said = corank(*words(line))

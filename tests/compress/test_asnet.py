@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Iterator
 from functools import cache
@@ -24,6 +25,11 @@ Data = list[tuple[Tensor, Tensor]]
 
 
 def net() -> nn.Sequential:
+    return copy.deepcopy(trained())
+
+
+@cache
+def trained() -> nn.Sequential:
     """Three classes of points in the plane, seen by a network of two hidden layers, briefly trained."""
     torch.manual_seed(4)
     made = nn.Sequential(

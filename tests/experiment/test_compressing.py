@@ -25,6 +25,7 @@ def test_accuracies_are_of_validation_and_test(make_opened: Make, pixels: Datase
     found = accuracies(network, pixels)
     assert found.validation == accuracy(network, Batches(pixels.validation, 5))
     assert found.test == accuracy(network, Batches(pixels.test, 5))
+    assert found.validation != found.test, "images on which the splits differ"
     assert found.row() == {"validation_accuracy": found.validation, "test_accuracy": found.test}
 
 
@@ -33,6 +34,7 @@ def test_what_is_reported_is_true_of_the_networks(make_opened: Make, pixels: Dat
     found = compress_and_evaluate(network, METHOD, Batches(pixels.train, 32, shuffle=True), pixels, seconds=0.05)
     assert found.original == accuracies(network, pixels)
     assert found.tuned == accuracies(found.compressed.network, pixels)
+    assert len({found.original, found.untuned, found.tuned}) > 1, "images on which the networks differ"
     assert found.untuned == accuracies(found.compressed.fitted, pixels)
     assert [row.batch for row in found.latency] == [row.batch for row in found.latency_original] == [1, 64]
     assert found.speedup == found.latency_original[0].median_ms / found.latency[0].median_ms

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import pytest
@@ -30,6 +31,7 @@ def test_the_forecast_is_what_the_cut_network_costs(make_opened: Make, pixels: D
 
 def test_parts_add_up(make_opened: Make) -> None:
     found = cost_of(make_opened("residual"), 3, rank=5, order=3, latency=False)
+    assert found["head"]["parameters"] == 5 * found["features"] + 3 * math.comb(5 + 3, 3)
     for name in NUMBERS:
         assert found["overall"][name] == pytest.approx(found["pre"][name] + found["head"][name], rel=1e-12)
 

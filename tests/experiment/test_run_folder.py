@@ -207,11 +207,17 @@ def test_a_fingerprint_follows_names_shapes_types_and_every_bit() -> None:
     fingerprint({"flags": torch.tensor([True]), "half": torch.ones(2, dtype=torch.bfloat16), "none": torch.ones(0)})
 
 
-def test_json_is_never_seen_half_written(tmp_path: Path) -> None:
+def test_json_is_never_seen_half_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_json(tmp_path / "a.json", {"x": [1, float("inf")]})
     assert json.loads((tmp_path / "a.json").read_text()) == {"x": [1, None]}
-    with pytest.raises(TypeError):
-        write_json(tmp_path / "a.json", {"x": object()})
+
+    def fails(*_: object) -> None:
+        raise OSError("no space left")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", fails)
+        with pytest.raises(OSError, match="no space"):
+            write_json(tmp_path / "a.json", {"x": 3})
     assert read_json(tmp_path / "a.json") == {"x": [1, None]}
 
 

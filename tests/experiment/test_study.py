@@ -128,7 +128,8 @@ def test_a_network_without_hidden_layers_is_refused_at_once(pixels: Dataset) -> 
     ("option", "value"),
     [
         ("rank", 0), ("order", -1), ("samples", 0), ("fit_samples", 0), ("epochs", -1), ("pre_rate", 0.0),
-        ("batch_size", 0), ("head_rate", float("nan")), ("tolerance", 1.0), ("tolerance", -0.1), ("tolerance", float("nan")),
+        ("batch_size", 0), ("head_rate", float("nan")), ("tolerance", 1.0), ("tolerance", -0.1),
+        ("tolerance", float("nan")),
     ],
 )  # fmt: skip
 def test_options_out_of_range_are_refused(option: str, value: float) -> None:

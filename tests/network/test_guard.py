@@ -39,7 +39,7 @@ CHANGES: dict[str, tuple[Callable[[nn.Sequential], object], str]] = {
     "gradient taken away": (lambda net: net.zero_grad(), "gradient of 0.weight"),
     "gradient changed in place": (lambda net: net[0].weight.grad.zero_(), "gradient of 0.weight"),
     "another parameter": (lambda net: setattr(net[0], "bias", nn.Parameter(net[0].bias.clone())), "object of 0.bias"),
-    "another module": (lambda net: net.__setitem__(3, nn.Tanh()), "hooks of 3"),
+    "another module": (lambda net: net.__setitem__(2, nn.Dropout().eval()), "module, mode or hooks of 2"),
     "module without values taken away": (lambda net: net.__delitem__(2), "module"),
     "new module": (lambda net: net.append(nn.Identity()), "hooks of 5"),
     "new buffer": (lambda net: net.register_buffer("extra", torch.zeros(1)), "values of extra"),

@@ -129,7 +129,6 @@ class Study:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise InputError(f"{name} must be at least 1, got {value}")
-        ActiveSubspace(samples=self.samples)
         self._asnet(layer=1, rank=1 if self.rank is None else self.rank)
 
     @property
