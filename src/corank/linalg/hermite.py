@@ -127,55 +127,6 @@ class HermiteBasis:
         check_rows(z, self.variables, "points")
         return evaluate_hermite(z, self.index.to(z.device), self.order)
 
-    def translate(self, coefficients: Tensor, shift: Tensor) -> Tensor:
-        """The coefficients c' in z of the polynomial with coefficients c in `z - shift`.
-
-        `sum_a c_a phi_a(z - s) = sum_b c'_b phi_b(z)` for all z. A translation is the exponential of the
-        derivative, `f(z - s) = exp(D) f` with `D = - sum_v s_v d/dz_v`; since `h_k' = sqrt(k) h_{k-1}`, D
-        moves coefficients one degree down, so the series ends after p terms and is exact.
-
-        Args:
-            coefficients: c of shape (terms, outputs).
-            shift: s of shape (variables,).
-
-        Returns:
-            c' of shape (terms, outputs), float64.
-
-        Raises:
-            InputError: other shapes.
-
-        Example:
-            >>> basis = HermiteBasis(variables=1, order=1)
-            >>> basis.translate(torch.tensor([[1.0], [2.0]]), torch.tensor([3.0])).flatten()  # 1 + 2 (z - 3)
-            tensor([-5.,  2.], dtype=torch.float64)
-        """
-        if coefficients.ndim != 2 or len(coefficients) != self.terms:
-            raise InputError(f"coefficients must have shape ({self.terms}, outputs), got {tuple(coefficients.shape)}")
-        if shift.shape != (self.variables,):
-            raise InputError(f"shift must have shape ({self.variables},), got {tuple(shift.shape)}")
-        source, target, variable, weight = self._derivatives(coefficients.device)
-        slopes = -weight * shift.to(coefficients.device, torch.float64)[variable]
-        derivative = coefficients.to(torch.float64)
-        translated = derivative.clone()
-        for degree in range(1, self.order + 1):
-            lowered = slopes[:, None] * derivative[source] / degree
-            derivative = torch.zeros_like(translated).index_add(0, target, lowered)
-            translated += derivative
-        return translated
-
-    def _derivatives(self, device: torch.device) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """All `d phi_source / dz_variable = weight phi_target` that are not zero."""
-        terms = [tuple(v for v in term if v) for term in multi_indices(self.variables, self.order).tolist()]
-        place = {term: number for number, term in enumerate(terms)}
-        entries = [
-            (number, place[term[:slot] + term[slot + 1 :]], term[slot] - 1, term.count(term[slot]))
-            for number, term in enumerate(terms)
-            for slot in range(len(term))
-            if slot == 0 or term[slot] != term[slot - 1]
-        ]
-        source, target, variable, power = torch.tensor(entries, device=device).reshape(-1, 4).long().unbind(1)
-        return source, target, variable, power.to(torch.float64).sqrt()
-
 
 def _table_columns(listed: Tensor, variables: int) -> Tensor:
     """For each slot of each term its column: h_k of a variable where it first occurs, else the constant."""
