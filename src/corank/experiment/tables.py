@@ -102,6 +102,6 @@ def compressed_in_words(run: Run) -> str:
 
     return (
         f"test accuracy {number('test_accuracy'):.2%} (original {number('original_test_accuracy'):.2%}), "
-        f"{number('compressed', 'overall', 'storage_mb'):.3g} MB, {number('speedup'):.1f} times faster at batch 1, "
+        f"{number('compressed', 'overall', 'storage_mb'):.3g} MB, {number('speedup'):.1f} times as fast at batch 1, "
         f"in {run.folder}"
     )
