@@ -99,7 +99,7 @@ def test_a_cut_network_is_a_network_for_every_command(corank: Corank) -> None:
     again = legal.replace("--network new", "--network once").replace("--out once", "--out twice")
     again = again.replace("--layer 3", "--layer 1")
     assert corank(*again.split()).code == 0
-    study = "study --layer 1 --rank 2 --samples 60 --epochs 0 --out studied"
+    study = "study --rank 2 --samples 60 --epochs 0 --out studied"
     for command in ("measure --rank 2", "cost --no-latency", study):
         data = "" if command.startswith("cost") else " --data toy.npz"
         assert corank(*words(f"{command} --network twice{data}")).code == 0

@@ -14,7 +14,7 @@ from corank.compress import ASNet, ASNetwork, forecast
 from corank.compress.asnet import HEAD
 from corank.errors import InputError
 from corank.linalg import number_of_terms
-from corank.network import Normalised, cost, evaluation_mode
+from corank.network import Layers, Normalised, capture, cost, evaluation_mode
 from corank.train import Distillation
 from corank.train.evaluate import predict
 
@@ -362,6 +362,16 @@ def test_a_cut_network_can_be_cut_again() -> None:
     twice = ASNet(layer="1", rank=4, order=3, epochs=0).compress(once.network, data())
     assert twice.overall.parameters < once.overall.parameters
     assert twice.residual < 0.2 * twice.variance
+
+
+def test_a_cut_network_can_be_cut_again_behind_its_new_end() -> None:
+    once = untuned()
+    x = inputs(data())
+    behind = Layers(capture(once.network, x), x.shape[1:]).legal_cuts[-1].name
+    again = ASNet(layer=behind, rank=2, epochs=0).compress(once.network, data())
+    parts = {name.split(".")[0] for name, _ in again.network.named_parameters()}
+    assert {"asnet", "asnet2"} <= parts
+    assert again.network(x).shape == once.network(x).shape
 
 
 def test_rows_speak_of_the_cut() -> None:

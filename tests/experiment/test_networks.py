@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,7 +14,7 @@ from torch import nn
 
 from corank.errors import InputError
 from corank.experiment import Opened, open_network, save_run
-from corank.experiment.networks import check_capture, identity, meant, quiet, users_code, with_meant_layers
+from corank.experiment.networks import check_capture, identity, meant, users_code, with_meant_layers
 from corank.experiment.study import Study
 from corank.measure import ActiveSubspace
 from corank.network import GraphNetwork, Normalised, capture
@@ -240,16 +239,3 @@ def test_a_network_that_cannot_be_captured_is_refused_quietly(
     with pytest.raises(InputError, match="Looks cannot be captured"):
         check_capture(replace(make_opened("tiny"), network=Looks()))
     assert capfd.readouterr().err == ""
-
-
-def test_quiet_ends_with_the_block(capfd: pytest.CaptureFixture[str]) -> None:
-    def speak_and_fail() -> None:
-        print("a word", file=sys.stderr)
-        assert not logging.getLogger("torch").isEnabledFor(logging.ERROR)
-        raise ZeroDivisionError
-
-    with pytest.raises(ZeroDivisionError), quiet():
-        speak_and_fail()
-    print("another", file=sys.stderr)
-    assert capfd.readouterr().err == "another\n"
-    assert logging.getLogger("torch").isEnabledFor(logging.ERROR)

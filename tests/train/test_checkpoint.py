@@ -32,9 +32,7 @@ class Interrupted(Exception):
 
 def make_network(width: int = 8) -> nn.Module:
     torch.manual_seed(2)
-    return nn.Sequential(
-        nn.Linear(5, width), nn.BatchNorm1d(width), nn.ReLU(), nn.Dropout(0.4), nn.Linear(width, 3)
-    )
+    return nn.Sequential(nn.Linear(5, width), nn.BatchNorm1d(width), nn.ReLU(), nn.Dropout(0.4), nn.Linear(width, 3))
 
 
 class Drawn:
@@ -102,9 +100,7 @@ def same(first: object, second: object) -> bool:
 
 @pytest.mark.parametrize("stop_at", [(1, 0), (2, 3)])
 @pytest.mark.parametrize("name", OPTIMISERS)
-def test_an_interrupted_run_ends_as_the_uninterrupted_one(
-    tmp_path: Path, name: str, stop_at: tuple[int, int]
-) -> None:
+def test_an_interrupted_run_ends_as_the_uninterrupted_one(tmp_path: Path, name: str, stop_at: tuple[int, int]) -> None:
     network = make_network()
     whole = left_behind(network, *run(network, Drawn(), OPTIMISERS[name], None))
     torch.rand(3)  # what the caller draws in between must not matter
@@ -224,9 +220,7 @@ def test_a_damaged_checkpoint_is_refused_by_name(tmp_path: Path, name: str, dama
     ],
     ids=lambda value: "-".join(value) if isinstance(value, dict) else "",
 )
-def test_a_checkpoint_of_another_training_is_refused(
-    tmp_path: Path, change: dict[str, object], expected: str
-) -> None:
+def test_a_checkpoint_of_another_training_is_refused(tmp_path: Path, change: dict[str, object], expected: str) -> None:
     run(make_network(), Drawn(), OPTIMISERS["adam"], Checkpoint(tmp_path, options={"data": "mnist"}))
     network = change.pop("network", make_network())
     make = change.pop("make", OPTIMISERS["adam"])

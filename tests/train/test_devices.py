@@ -67,9 +67,7 @@ def test_two_processes_train_what_one_process_trains(tmp_path: Path) -> None:
     assert sorted(kept) == sorted(expected)
     for report in (alone, first, second):
         assert report["message"] == "enough", "the first process's reason must stop all"
-        assert "epoch 1, step 5" in report["refused"], (
-            "a loss that is not finite in one process must stop all"
-        )
+        assert "epoch 1, step 5" in report["refused"], "a loss that is not finite in one process must stop all"
 
 
 def test_mixed_precision_computes_in_half_and_keeps_full_weights() -> None:

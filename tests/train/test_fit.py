@@ -120,9 +120,7 @@ def test_each_group_follows_the_schedule_from_its_own_rate() -> None:
 
     def recorded(parameters: list[dict[str, object]]) -> torch.optim.Optimizer:
         optimiser = torch.optim.SGD(parameters, lr=9.0)
-        optimiser.register_step_pre_hook(
-            lambda *_: rates.append([group["lr"] for group in optimiser.param_groups])
-        )
+        optimiser.register_step_pre_hook(lambda *_: rates.append([group["lr"] for group in optimiser.param_groups]))
         return optimiser
 
     schedule = Cosine(warm_up=0.2)
@@ -168,9 +166,7 @@ def test_a_penalty_is_a_term_of_the_loss() -> None:
 
 def test_a_perturbation_is_what_is_learnt() -> None:
     def shifted(network: nn.Module, x: Tensor, y: Tensor) -> Tensor:
-        nn.functional.cross_entropy(
-            network[4](torch.ones(len(x), 8)), y
-        ).backward()  # must leave nothing behind
+        nn.functional.cross_entropy(network[4](torch.ones(len(x), 8)), y).backward()  # must leave nothing behind
         return x + 0.5
 
     networks = [make_network(), make_network()]
@@ -221,9 +217,7 @@ def test_a_loss_that_is_not_finite_stops_at_once_and_the_last_good_epoch_stays(t
                 self[1][0][0] = torch.inf
 
     network = make_network()
-    with pytest.raises(
-        InputError, match=r"epoch 3, step 2, learning rate 0.01: lower the learning"
-    ) as caught:
+    with pytest.raises(InputError, match=r"epoch 3, step 2, learning rate 0.01: lower the learning") as caught:
         fit(
             network,
             Spoiled(make_data()),

@@ -7,8 +7,7 @@ from corank.train import EpochRow, History
 
 def test_a_history_is_rows_for_json_and_one_line_for_a_table() -> None:
     rows = tuple(
-        EpochRow(epoch=epoch, loss=1 / epoch, accuracy=None, learning_rate=0.1, seconds=2.0)
-        for epoch in (1, 2)
+        EpochRow(epoch=epoch, loss=1 / epoch, accuracy=None, learning_rate=0.1, seconds=2.0) for epoch in (1, 2)
     )
     history = History(rows=rows, converged=True, message="all 2 epochs done")
     stored = json.loads(json.dumps(history.to_dict()))

@@ -13,9 +13,7 @@ from corank.train.optimiser_state import load_optimiser, optimiser_state
 FOUND = [
     item
     for item in vars(optim).values()
-    if isinstance(item, type)
-    and issubclass(item, optim.Optimizer)
-    and item not in (optim.Optimizer, optim.SparseAdam)
+    if isinstance(item, type) and issubclass(item, optim.Optimizer) and item not in (optim.Optimizer, optim.SparseAdam)
 ]
 
 
@@ -63,10 +61,7 @@ def test_groups_that_differ_are_said() -> None:
     _, optimiser = stepped(optim.SGD, 1)
     encoded, tensors = optimiser_state(optimiser)
     wider = optim.SGD(nn.Linear(2, 2).parameters(), lr=0.1)
-    assert (
-        load_optimiser(wider, encoded, tensors)
-        == "the parameter groups had [1] tensors there and have [2] here"
-    )
+    assert load_optimiser(wider, encoded, tensors) == "the parameter groups had [1] tensors there and have [2] here"
 
 
 def test_a_state_without_a_plain_form_is_refused() -> None:

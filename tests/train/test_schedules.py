@@ -22,15 +22,11 @@ ALL.append(Steps(at=(0.3, 0.31), factor=0.5))
 
 @pytest.mark.parametrize("schedule", ALL, ids=repr)
 @given(progress=st.floats(0, 1))
-def test_factors_lie_between_nothing_and_the_base_rate(
-    schedule: Callable[[float], float], progress: float
-) -> None:
+def test_factors_lie_between_nothing_and_the_base_rate(schedule: Callable[[float], float], progress: float) -> None:
     assert 0 <= schedule(progress) <= 1
 
 
-@pytest.mark.parametrize(
-    "schedule", [Cosine(), Cosine(warm_up=0.25), OneCycle(), OneCycle(peak_at=0.7)], ids=repr
-)
+@pytest.mark.parametrize("schedule", [Cosine(), Cosine(warm_up=0.25), OneCycle(), OneCycle(peak_at=0.7)], ids=repr)
 def test_smooth_schedules_rise_to_one_and_then_fall(schedule: Cosine | OneCycle) -> None:
     grid = [step / 1000 for step in range(1001)]
     factors = [schedule(progress) for progress in grid]
@@ -42,17 +38,13 @@ def test_smooth_schedules_rise_to_one_and_then_fall(schedule: Cosine | OneCycle)
 
 
 def test_the_ends_are_as_stated() -> None:
-    assert (OneCycle(start=0.2, end=0.05)(0.0), OneCycle(start=0.2, end=0.05)(1.0)) == pytest.approx(
-        (0.2, 0.05)
-    )
+    assert (OneCycle(start=0.2, end=0.05)(0.0), OneCycle(start=0.2, end=0.05)(1.0)) == pytest.approx((0.2, 0.05))
     assert (Cosine()(0.0), Cosine()(1.0), Cosine(warm_up=0.5)(0.0)) == pytest.approx((1.0, 0.0, 0.0))
 
 
 def test_steps_drop_at_their_moments() -> None:
     schedule = Steps(at=(0.5, 0.75), factor=0.1)
-    assert [schedule(p) for p in (0.0, 0.499, 0.5, 0.749, 0.75, 1.0)] == pytest.approx(
-        [1, 1, 0.1, 0.1, 0.01, 0.01]
-    )
+    assert [schedule(p) for p in (0.0, 0.499, 0.5, 0.749, 0.75, 1.0)] == pytest.approx([1, 1, 0.1, 0.1, 0.01, 0.01])
 
 
 @pytest.mark.parametrize(

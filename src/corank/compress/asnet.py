@@ -22,7 +22,7 @@ from corank.compress.chaos import fit_expansion
 from corank.errors import InputError
 from corank.linalg import number_of_terms
 from corank.measure import ActiveLayer, ActiveSubspace, Batches, OnDevice, first_batch
-from corank.network import Cost, GraphNetwork, Layer, capture, compose, cost, cut
+from corank.network import Cost, GraphNetwork, Layer, capture, compose, cost, cut, free_name
 from corank.result import Scalar
 from corank.train import Cosine, Distillation, History, fit
 from corank.train.evaluate import device_of
@@ -156,8 +156,9 @@ class ASNet(Compressor):
         wanted = max(SAMPLES_PER_TERM * terms, SAMPLES_AT_LEAST)
         expansion = fit_expansion(halves, found.directions, there, order=self.order, ridge=self.ridge, samples=wanted)
         head = capture(expansion.module(), found.directions.new_zeros(2, *halves.shape))
-        fitted = compose(halves.pre, head, HEAD)
-        tuned, training = self._fine_tune(network, fitted, batches)
+        name = free_name(halves.pre, HEAD)
+        fitted = compose(halves.pre, head, name)
+        tuned, training = self._fine_tune(network, fitted, f"{name}.", batches)
         before = cost(network, example.shape[1:], example.dtype)
         pre = cost(halves.pre, example.shape[1:], example.dtype)
         after = cost(head, halves.shape, found.directions.dtype)
@@ -194,15 +195,14 @@ class ASNet(Compressor):
         return found
 
     def _fine_tune(
-        self, teacher: nn.Module, fitted: GraphNetwork, batches: Batches
+        self, teacher: nn.Module, fitted: GraphNetwork, prefix: str, batches: Batches
     ) -> tuple[GraphNetwork, History | None]:
-        """A fine-tuned copy, the new layers with their own step size."""
+        """A fine-tuned copy, the new layers, named by their prefix, with their own step size."""
         if self.epochs == 0:
             return fitted, None
         student = copy.deepcopy(fitted)
-        is_new = {name: name.startswith(f"{HEAD}.") for name, _ in student.named_parameters()}
         groups = [
-            {"params": [value for name, value in student.named_parameters() if is_new[name] is new], "lr": rate}
+            {"params": [v for name, v in student.named_parameters() if name.startswith(prefix) is new], "lr": rate}
             for new, rate in ((False, self.pre_rate), (True, self.head_rate))
         ]
         history = fit(

@@ -15,7 +15,7 @@ from corank.compress.asnet import HEAD
 from corank.compress.chaos import PolynomialChaos
 from corank.errors import InputError
 from corank.linalg import number_of_terms
-from corank.network import Cost, Layer, capture, compose, cost, cut, evaluation_mode
+from corank.network import Cost, Layer, capture, compose, cost, cut, evaluation_mode, free_name
 from corank.result import Result, Scalar
 
 
@@ -90,5 +90,5 @@ def forecast(network: nn.Module, layer: Layer, example: Tensor, *, rank: int, or
         pre=pre_cost,
         head=head_cost,
         overall=pre_cost + head_cost,
-        module=compose(halves.pre, head, HEAD),
+        module=compose(halves.pre, head, free_name(halves.pre, HEAD)),
     )

@@ -10,7 +10,7 @@ from torch import nn
 from corank.compress import forecast
 from corank.errors import InputError
 from corank.experiment.compressing import LATENCY_BATCHES, timed
-from corank.experiment.networks import Opened, quiet
+from corank.experiment.networks import Opened
 from corank.network import Layer, cost
 
 
@@ -40,11 +40,9 @@ def cost_of(
     example = torch.zeros(2, *opened.origin.shape, dtype=getattr(torch, opened.origin.dtype))
     networks: dict[str, nn.Module] = {"network": opened.network}
     if layer is None:
-        with quiet():
-            found: dict[str, Any] = {"network": cost(opened.network, opened.origin.shape, example.dtype).row()}
+        found: dict[str, Any] = {"network": cost(opened.network, opened.origin.shape, example.dtype).row()}
     else:
-        with quiet():
-            cut = forecast(opened.network, layer, example, rank=rank, order=order)
+        cut = forecast(opened.network, layer, example, rank=rank, order=order)
         parts = {name: getattr(cut, name).row() for name in ("network", "pre", "head", "overall")}
         found = {"layer": cut.layer, "features": cut.features, "rank": rank, "order": order, **parts}
         networks["overall"] = cut.module

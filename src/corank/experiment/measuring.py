@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from corank.experiment import run_folder
-from corank.experiment.networks import Opened, identity, quiet
+from corank.experiment.networks import Opened, identity
 from corank.experiment.tables import measured_table
 from corank.measure import ActiveSubspace, ActiveSubspaces
 from corank.network import save_tensors
@@ -47,8 +47,7 @@ def run_measurement(
     options = {**identity(opened, dataset), **asdict(measure), "batch_size": batch_size, "seed": seed}
     if out is not None:
         claim_measurement(out, options, overwrite=overwrite)
-    with quiet():
-        found = measure.measure(opened.network, batches)
+    found = measure.measure(opened.network, batches)
     if out is not None:
         write_measurement(found, out, opened.origin.name, dataset.name, options)
     return found

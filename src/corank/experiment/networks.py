@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stderr
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from io import StringIO
 from pathlib import Path
 from typing import TypeVar
 
@@ -142,8 +140,7 @@ def check_capture(opened: Opened) -> None:
     """
     tensor = next(opened.network.parameters(), torch.empty(0))
     example = torch.zeros(2, *opened.origin.shape, dtype=getattr(torch, opened.origin.dtype), device=tensor.device)
-    with quiet():
-        capture(opened.network, example)
+    capture(opened.network, example)
 
 
 @contextmanager
@@ -168,18 +165,6 @@ def users_code(spec: str) -> Iterator[None]:
 def _is_users(file: Path) -> bool:
     is_ours = file.is_relative_to(Path(__file__).parents[1])
     return file.is_file() and not is_ours and "site-packages" not in file.parts
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Keep what PyTorch prints while it looks into a network off the screen: the reason comes with its exception."""
-    before = logging.root.manager.disable
-    logging.disable(logging.CRITICAL)
-    try:
-        with redirect_stderr(StringIO()):
-            yield
-    finally:
-        logging.disable(before)
 
 
 def _refuse_given(spec: str, options: dict[str, object]) -> None:

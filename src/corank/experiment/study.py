@@ -254,10 +254,15 @@ def recommend(cuts: Sequence[Evaluated], tolerance: float) -> tuple[str | None, 
         )
     best = max(good, key=lambda found: found.speedup)
     compressed = asnetwork(best)
-    lost = 100 * (best.original.validation - best.tuned.validation)
+    change = 100 * (best.tuned.validation - best.original.validation)
+    changed = (
+        f"changes the validation accuracy by {change:+.1f} points"
+        if abs(change) >= 0.05
+        else ("leaves the validation accuracy as it is")
+    )
     return compressed.layer, (
         f"cutting after {compressed.layer} makes one sample {best.speedup:.1f} times faster and the network "
-        f"{compressed.storage_ratio:.1f} times smaller, and changes the validation accuracy by {-lost:+.1f} points"
+        f"{compressed.storage_ratio:.1f} times smaller, and {changed}"
     )
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from corank.compress import ASNet
 from corank.experiment import run_folder
 from corank.experiment.compressing import Evaluated, compress_options, save_compressed
-from corank.experiment.networks import Opened, identity, quiet
+from corank.experiment.networks import Opened, identity
 from corank.experiment.study import Study, StudyResult
 from corank.experiment.study_page import study_page
 from corank.experiment.training import Training
@@ -53,8 +53,7 @@ def run_study(
     """
     trained_here = None if opened.is_trained else asdict(training)
     options = jsonable({**identity(opened, dataset), "study": asdict(study), "training": trained_here})
-    with quiet():
-        study.check(opened.network, dataset)
+    study.check(opened.network, dataset)
     finished = _finished(out, options, overwrite)
     if finished is not None:
         report(f"{str(out)!r} holds this very study, finished: nothing to do")

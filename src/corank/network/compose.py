@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import count
+
 from torch import Tensor, fx
 
 from corank.errors import InputError
@@ -30,8 +32,7 @@ def compose(first: GraphNetwork, second: GraphNetwork, prefix: str) -> GraphNetw
     if not prefix or "." in prefix:
         raise InputError(f"a part needs a name without dots, got {prefix!r}")
     tensors: dict[str, Tensor] = tensors_of(first)
-    paths = [*tensors, *(call.path for node in first.graph.nodes for call in calls_of(node))]
-    if any(path.split(".")[0] == prefix for path in paths):
+    if prefix in _parts(first):
         raise InputError(f"the network already has a part named {prefix!r}: rename it")
     tensors.update({f"{prefix}.{name}": value for name, value in tensors_of(second).items()})
     graph = fx.Graph()
@@ -46,6 +47,27 @@ def compose(first: GraphNetwork, second: GraphNetwork, prefix: str) -> GraphNetw
         elif node.op != "placeholder":
             copies[node] = _copy_named(graph, node, copies, prefix)
     return assemble(tensors, graph)
+
+
+def free_name(network: GraphNetwork, name: str) -> str:
+    """A name that no part of a network has: the one given, or the first of `name2`, `name3`, ... that is free.
+
+    Example:
+        >>> import torch
+        >>> from corank.network.graph import capture
+        >>> graph = capture(torch.nn.Sequential(torch.nn.Linear(3, 1)), torch.zeros(2, 3))
+        >>> free_name(graph, "0"), free_name(graph, "head")
+        ('02', 'head')
+    """
+    taken = _parts(network)
+    numbered = (f"{name}{number}" for number in count(2))
+    return name if name not in taken else next(other for other in numbered if other not in taken)
+
+
+def _parts(network: GraphNetwork) -> set[str]:
+    """The first words of all names of tensors and module calls."""
+    paths = [*tensors_of(network), *(call.path for node in network.graph.nodes for call in calls_of(node))]
+    return {path.split(".")[0] for path in paths}
 
 
 def _copy_named(graph: fx.Graph, node: fx.Node, copies: dict[fx.Node, fx.Node], prefix: str) -> fx.Node:

@@ -20,6 +20,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from corank.errors import InputError
 from corank.network.graph import evaluation_mode, tensors_of
+from corank.network.quiet import quiet
 from corank.result import Result, Scalar
 
 
@@ -94,7 +95,7 @@ def _multiply_adds(network: nn.Module, shape: tuple[int, ...], dtype: torch.dtyp
     device = next(network.parameters(), torch.empty(0)).device
     own = tensors_of(network)
     counter, fake = FlopCounterMode(display=False), FakeTensorMode(allow_non_fake_inputs=True)
-    with evaluation_mode(network), _attributes_kept(network), _counted_operations(), torch.no_grad():
+    with evaluation_mode(network), _attributes_kept(network), _counted_operations(), torch.no_grad(), quiet():
         try:
             shapes: dict[str, Tensor] = {name: fake.from_tensor(value) for name, value in own.items()}
             with fake, counter:

@@ -9,7 +9,6 @@ stay single operations whose training flag is an argument.
 from __future__ import annotations
 
 import operator
-import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from torch import Tensor, fx, nn
 
 from corank.errors import InputError
 from corank.network.normalised import Normalised
+from corank.network.quiet import quiet
 
 TRAINING_ARGUMENTS = ("training", "train", "use_input_stats")
 RETURNING_THEIR_INPUT = {"dropout", "feature_dropout", "alpha_dropout", "feature_alpha_dropout", "type_as"}
@@ -164,8 +164,7 @@ def evaluation_mode(network: nn.Module) -> Iterator[None]:
 
 
 def _export(network: nn.Module, example: Tensor) -> fx.GraphModule:
-    with evaluation_mode(network), torch.enable_grad(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with evaluation_mode(network), torch.enable_grad(), quiet():
         try:
             program = torch.export.export(
                 network, (example,), dynamic_shapes=({0: torch.export.Dim.DYNAMIC},), strict=False

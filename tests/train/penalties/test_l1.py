@@ -23,9 +23,7 @@ def test_proximal_steps_find_the_few_inputs_that_matter() -> None:
 
     def sparse(parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
         optimiser = torch.optim.SGD(parameters, lr=0.5)
-        optimiser.register_step_post_hook(
-            lambda *_: penalty.proximal_step(network, optimiser.param_groups[0]["lr"])
-        )
+        optimiser.register_step_post_hook(lambda *_: penalty.proximal_step(network, optimiser.param_groups[0]["lr"]))
         return optimiser
 
     history = fit(network, [(x, y)], epochs=200, optimiser=sparse)

@@ -1,0 +1,22 @@
+"""What PyTorch prints while it looks into a network is kept off the screen: the reason comes with its exception."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr
+from io import StringIO
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """No log, no warning and nothing on standard error within the block."""
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings(), redirect_stderr(StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)
