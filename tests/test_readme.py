@@ -1,4 +1,4 @@
-"""The README's Python runs as it stands there."""
+"""What the README and its neighbours promise is there: links lead somewhere, the Python runs."""
 
 from __future__ import annotations
 
@@ -21,3 +21,11 @@ def test_the_minute_of_python_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     names: dict[str, object] = {}
     exec(compile(code.replace("order=2)", "order=2, epochs=1)"), str(README), "exec"), names)
     assert names["small"].terms == 91  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/numbers.md"])
+def test_links_lead_somewhere(name: str) -> None:
+    page = README.parent / name
+    links = re.findall(r"\]\(([^)#]+)\)", page.read_text())
+    assert [link for link in links if not (page.parent / link).exists()] == []
+    assert links or name != "README.md"

@@ -142,7 +142,7 @@ def study(
         options: of the study.
         train_epochs: of a network without weights.
         out: the folder for the page, study.json, figures and the cut networks.
-        quick: fewer samples and one epoch of fine-tuning.
+        quick: fewer samples and one epoch of fine-tuning, where these are not given.
         overwrite: replace the study that is in that folder.
         json: print what study.json holds.
     """
@@ -156,7 +156,7 @@ def study(
         raise InputError(
             f"--train-epochs {train_epochs} is for a network that is trained here, {source.network!r} is not"
         )
-    chosen = replace(options, samples=1024, fit_samples=10_000, epochs=1) if quick else options
+    chosen = _hastened(options) if quick else options
     chosen = with_meant_layers(_seeded(chosen, source.seed), opened.network)
     found = run_study(opened, dataset, chosen, training, out, overwrite=overwrite, report=_say)
     if json:
@@ -336,6 +336,13 @@ def _shape(text: str) -> tuple[int, ...]:
     if not all(part.isdecimal() and int(part) > 0 for part in parts):
         raise InputError(f"--input-shape must be positive whole numbers as in 3,32,32, got {text!r}")
     return tuple(int(part) for part in parts)
+
+
+def _hastened(options: Study) -> Study:
+    """The study with little of everything that it was not told."""
+    default = Study()
+    little = {"samples": 1024, "fit_samples": 10_000, "epochs": 1}
+    return replace(options, **{k: v for k, v in little.items() if getattr(options, k) == getattr(default, k)})
 
 
 def _seeded(method: Any, seed: int) -> Any:

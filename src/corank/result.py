@@ -90,5 +90,21 @@ def jsonable(value: Any) -> Any:
     raise TypeError(f"{type(value).__name__} has no JSON form")
 
 
+def first_difference(one: Any, other: Any, place: str = "") -> tuple[str, Any, Any] | None:
+    """The first place where two nested JSON values differ, with both values there; None where they are equal.
+
+    Example:
+        >>> first_difference({"fit": {"epochs": 5}}, {"fit": {"epochs": 6}})
+        ('fit.epochs', 5, 6)
+    """
+    if not (isinstance(one, dict) and isinstance(other, dict)):
+        return None if one == other else (place, one, other)
+    for name in {**one, **other}:
+        found = first_difference(one.get(name), other.get(name), f"{place}.{name}" if place else str(name))
+        if found is not None:
+            return found
+    return None
+
+
 def _short(value: Scalar) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)

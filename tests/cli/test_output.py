@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from .user import COMPRESS, COST, MEASURE, STUDY, TRAIN, Corank, assert_refused, strict_json, words
@@ -107,6 +108,19 @@ def test_a_cut_network_is_a_network_for_every_command(corank: Corank) -> None:
         json.loads(Path(name, "metrics.json").read_text())["compressed"] for name in ("once", "twice")
     )
     assert twice_cut["original"] == once_cut["overall"]
+
+
+def test_vectors_are_data_as_images_are(corank: Corank) -> None:
+    with np.load("toy.npz") as images:
+        np.savez("table.npz", x=images["x"].reshape(240, 36).astype(np.float32), y=images["y"])
+    said = corank(*words("study --network own_networks:tiny --data table.npz --train-epochs 2 --epochs 1 --out new"))
+    assert said.code == 0, said.err
+    assert len(strict_json(Path("new/study.json").read_text())["measured"]["layers"]) == 2
+
+
+def test_what_quick_leaves_out_can_still_be_asked_for(corank: Corank) -> None:
+    assert corank(*STUDY, "--quick").code == 0
+    assert strict_json(Path("new/study.json").read_text())["options"]["study"]["samples"] == 60
 
 
 def test_only_training_takes_a_network_without_weights(corank: Corank) -> None:

@@ -57,7 +57,9 @@ def test_sentences_follow_from_the_numbers(make_opened: Make, pixels: Dataset) -
 
     clear = replace(found, layers=(layer(first, 3, 3, 0.9), layer(second, 1, 1, 0.9)))
     (sentence,) = neurons_in_words(clear)
-    assert f"At {second.layer} the loss depends on 1 of 8 directions: they carry 95%" in sentence
+    assert f"At {second.layer}, 1 of 8 directions carry 95" in sentence
+    assert "the leading 2 carry 90.0" in sentence
     unclear = neurons_in_words(replace(found, layers=(layer(first, 3, None, 0.9), layer(second, 1, 2, 0.2))))
     assert any(first.layer in text and "not reached" in text for text in unclear)
     assert any(second.layer in text and "more samples" in text for text in unclear)
+    assert not any(f"At {second.layer}, 1" in text for text in unclear)  # nothing is claimed of what is not trusted

@@ -143,10 +143,13 @@ def test_options_out_of_range_are_refused(option: str, value: float) -> None:
 def evaluated(studied: StudyResult, validation: float, speedup: float, layer: str) -> Evaluated:
     """A cut with a given validation accuracy, speed and name; the original has 0.9."""
     one = studied.cuts[0]
-    fast = tuple(replace(row, median_ms=1.0) for row in one.latency)
-    slow = tuple(replace(row, median_ms=speedup) for row in one.latency_original)
+    fast = tuple(replace(row, low_ms=0.9, median_ms=1.0, high_ms=1.1) for row in one.latency)
+    slow = tuple(
+        replace(row, low_ms=0.9 * speedup, median_ms=speedup, high_ms=1.1 * speedup) for row in one.latency_original
+    )
     return replace(
-        one, compressed=replace(one.compressed, layer=layer), original=Accuracies(validation=0.9, test=0.0),
+        one, compressed=replace(one.compressed, layer=layer, original=one.compressed.overall),
+        original=Accuracies(validation=0.9, test=0.0),
         tuned=Accuracies(validation=validation, test=1.0), latency=fast, latency_original=slow,
     )  # fmt: skip
 
@@ -157,6 +160,7 @@ def evaluated(studied: StudyResult, validation: float, speedup: float, layer: st
         ([(0.90, 2.0, "a"), (0.89, 3.0, "b"), (0.80, 9.0, "c")], "b"),
         ([(0.90, 2.0, "a"), (0.80, 9.0, "c")], "a"),
         ([(0.95, 0.9, "a")], None),
+        ([(0.95, 1.1, "a")], None),  # the quartiles overlap
         ([(0.85, 5.0, "a")], None),
     ],
 )

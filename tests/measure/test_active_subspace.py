@@ -178,8 +178,8 @@ def test_all_layers_come_from_one_pass() -> None:
     counted = Counted(net())
     names = tuple(f"network.{layer}" for layer in ANY_LAYERS)
     ActiveSubspace(layer=names, rank=3).measure(counted, data())
-    # the samples of the sketch and those held out
-    assert counted.runs.count(16) == counted.runs.count(4) == len(data())
+    assert counted.runs.count(16) == len(data())  # the samples of the sketch
+    assert counted.runs[-2:] == [20, 12]  # those held out, in batches as large as the given ones
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -311,7 +311,7 @@ X, Y = data(batches=1)[0]
     [
         (spoilt(X, torch.full((20,), 3)), "batch 2: label 3 is outside 0 .. 2"),
         (spoilt(X, torch.where(torch.arange(20) == 7, -1, Y)), "batch 2: label -1 is outside 0 .. 2"),
-        (spoilt(X, torch.where(torch.arange(20) == 4, 9, Y)), "batch 2: label 9 is outside 0 .. 2"),
+        (spoilt(X, torch.where(torch.arange(20) == 4, 9, Y)), "batches 0 to 2: label 9 is outside 0 .. 2"),
         (spoilt(X, nn.functional.one_hot(Y, 3)), r"batch 2: labels .* torch.int64 of shape \(16, 3\)"),
         (spoilt(X, nn.functional.one_hot(Y, 3).float()), "batch 2: labels .* torch.float32"),
         (spoilt(X, Y.float()), r"batch 2: labels must be whole numbers .* torch.float32 of shape \(16,\)"),
@@ -396,3 +396,31 @@ def test_outputs_that_are_not_logits_are_refused() -> None:
 def test_an_option_out_of_range_is_refused_at_once(options: dict[str, Any], named: str) -> None:
     with pytest.raises(InputError, match=named):
         ActiveSubspace(**options)
+
+
+class OneDirectionEach(nn.Module):
+    """The loss gradient at `hidden` is a multiple of the input: one-hot inputs give mutually orthogonal gradients."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.hidden = nn.Linear(60, 60, bias=False)
+        nn.init.zeros_(self.hidden.weight)
+        self.last = nn.Linear(2, 2, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        alike = (self.hidden(x) * x).sum(1)
+        return torch.stack([alike, -alike], 1) + 0 * self.last(x[:, :2])
+
+
+def test_the_count_by_norm_is_among_all_rows_of_a_sketch_that_lost_directions() -> None:
+    inputs = torch.eye(60)
+    inputs[0] *= 3
+    batches = [(inputs[i : i + 1], torch.tensor([0])) for i in range(25)]  # the sketch of 20 rows is full once
+    found = ActiveSubspace(layer="hidden", rank=5, sketch_size=10).measure(OneDirectionEach(), batches).layers[0]
+    exact_values = torch.tensor([81.0] + [1.0] * 9).cumsum(0)  # |g|^2 is proportional to |x|^4
+    count = int((exact_values < 0.95**2 * exact_values[-1]).sum()) + 1
+    norm = found.active_neurons.norm
+    assert len(found.eigenvalues) < 5
+    assert norm.low is not None
+    assert norm.high is not None
+    assert norm.low <= count <= norm.high

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -52,3 +53,14 @@ def test_it_knows_which_batch_a_sample_came_from(sizes: list[int]) -> None:
     origin = [number for number, size in enumerate(sizes) for _ in range(size)]
     for number, _, y in held.batches:
         assert [origin[place] for place in y.tolist()] == [number] * len(y)
+
+
+@pytest.mark.parametrize("size", [1, 3, 4, 100])
+def test_merging_keeps_every_sample_in_its_order(size: int) -> None:
+    held = HeldOut()
+    for part in torch.arange(64).split(7):
+        held.take(part, part)
+    merged = list(held.merged(size))
+    assert torch.equal(torch.cat([x for _, x, _ in merged]), torch.cat([x for _, x, _ in held.batches]))
+    assert all(len(labels) >= size for _, _, labels in merged[:-1])
+    assert merged[0][0].startswith(f"batch{'es' if size > 2 else ''} {held.batches[0][0]}")

@@ -18,7 +18,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from corank.errors import InputError
-from corank.linalg import HermiteBasis, StreamingLeastSquares, StreamingMoments, Whitening, evaluate_hermite
+from corank.linalg import (
+    HermiteBasis,
+    StreamingLeastSquares,
+    StreamingMoments,
+    Whitening,
+    evaluate_hermite,
+    number_of_terms,
+)
 from corank.measure import Batches, HeldOut, first_batch, taking
 from corank.network import Cut, evaluation_mode
 
@@ -85,13 +92,14 @@ def fit_expansion(
     Raises:
         InputError: fewer samples than coefficients.
     """
-    basis = HermiteBasis(len(directions), order)
     z, logits, z_held, logits_held = _variables(halves, directions, batches, samples)
-    if len(z) < basis.terms:
+    terms = number_of_terms(len(directions), order)
+    if len(z) < terms:
         raise InputError(
-            f"a polynomial of order {order} in {len(directions)} variables has {basis.terms} coefficients a class and "
+            f"a polynomial of order {order} in {len(directions)} variables has {terms} coefficients a class and "
             f"needs at least as many samples, got {len(z)}: lower the rank or the order"
         )
+    basis = HermiteBasis(len(directions), order)
     transform, offset = levelled(StreamingMoments(len(directions), device=z.device).update(z).whitening())
     system = StreamingLeastSquares(basis.terms, logits.shape[1], device=z.device)
     for rows, targets in _chunks(z, logits):
@@ -167,7 +175,7 @@ def _variables(
             count += len(x)
             if count >= samples:
                 break
-        held = [_pair(halves, directions, x) for _, x, _ in heldout.batches]
+        held = [_pair(halves, directions, x) for _, x, _ in heldout.merged(len(first))]
     none = [(directions.new_zeros(0, len(directions)), pairs[0][1][:0])]
     z, logits = (torch.cat(parts)[:samples].double() for parts in zip(*pairs, strict=True))
     z_held, logits_held = (torch.cat(parts).double() for parts in zip(*(held or none), strict=True))

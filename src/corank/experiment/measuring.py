@@ -13,10 +13,12 @@ from corank.experiment.tables import measured_table
 from corank.measure import ActiveSubspace, ActiveSubspaces
 from corank.network import save_tensors
 from corank.report import Page, Section, figures_of, write_page
+from corank.report.format import interval, percent
 from corank.zoo import Batches, Dataset
 
 MEASUREMENT = "measurement.json"
 OWN_FILES = {"directions.safetensors", "figures", "index.html", MEASUREMENT}
+LOST_HELD_OUT = 0.2  # directions that hold so much less of held-out gradients are not trusted
 
 
 def run_measurement(
@@ -97,24 +99,27 @@ def write_measurement(found: ActiveSubspaces, out: Path, network: str, data: str
 
 def neurons_in_words(found: ActiveSubspaces) -> tuple[str, ...]:
     """What the counts of active neurons say, in plain sentences."""
-    reached = [layer for layer in found.layers if layer.active_neurons.energy.high is not None]
+    weak = [layer.layer for layer in found.layers if layer.captured_heldout < layer.captured - LOST_HELD_OUT]
+    trusted = [
+        layer for layer in found.layers if layer.active_neurons.energy.high is not None and layer.layer not in weak
+    ]
     sentences = []
-    if reached:
-        least = min(reached, key=lambda layer: (layer.active_neurons.energy.high or 0) / layer.width)
+    if trusted:
+        least = min(trusted, key=lambda layer: (layer.active_neurons.energy.high or 0) / layer.width)
         sentences.append(
-            f"At {least.layer} the loss depends on {least.active_neurons.energy} of {least.width:,} directions: they "
-            f"carry {1 - found.epsilon:.0%} of the gradient energy."
+            f"At {least.layer}, {interval(least.active_neurons.energy)} of {least.width:,} directions carry "
+            f"{percent(1 - found.epsilon, 0)} of the gradient energy of {found.samples:,} samples; of samples that "
+            f"took no part, the leading {len(least.directions)} carry {percent(least.captured_heldout)}."
         )
     open_ended = [layer.layer for layer in found.layers if layer.active_neurons.energy.high is None]
     if open_ended:
         sentences.append(
             f"At {_listed(open_ended)} the count is not reached within the sketch; a larger one would tell."
         )
-    weak = [layer.layer for layer in found.layers if layer.captured_heldout < layer.captured - 0.2]
     if weak:
         sentences.append(
             f"At {_listed(weak)} the directions hold much less of the gradients of samples they were not made from: "
-            "more samples are needed there before the directions can be trusted."
+            "the counts there speak of the measured samples only, and more samples would be needed to say more."
         )
     return tuple(sentences)
 

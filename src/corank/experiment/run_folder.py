@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from corank.errors import InputError, near
 from corank.network import Normalised, capture, load_graph, load_tensors, save_graph, save_tensors
-from corank.result import jsonable
+from corank.result import first_difference, jsonable
 from corank.zoo.nets import build
 
 FORMAT = "corank-run-1"
@@ -196,9 +196,13 @@ def refuse_difference(folder: Path, kind: str, stored: Any, wanted: Mapping[str,
     Raises:
         InputError: an option differs; the first is named.
     """
-    found = _difference(stored, json.loads(json.dumps(jsonable(wanted))))
-    if found:
-        raise InputError(f"{str(folder)!r} holds another {kind} ({found}): name another --out, or add --overwrite")
+    found = first_difference(stored, json.loads(json.dumps(jsonable(wanted))))
+    if found is not None:
+        place, was, now = found
+        raise InputError(
+            f"{str(folder)!r} holds another {kind} ({place or 'options'} was {was}, now {now}): name another --out, "
+            "or add --overwrite"
+        )
 
 
 def fingerprint(tensors: Mapping[str, Tensor]) -> str:
@@ -294,14 +298,3 @@ def _normalisation(network: nn.Module) -> dict[str, Any] | None:
     if not isinstance(network, Normalised):
         return None
     return {"mean": network.mean.tolist(), "std": network.std.tolist()}
-
-
-def _difference(stored: Any, wanted: Any, path: str = "") -> str:
-    """The first place where two nested values differ, in words; empty where they are equal."""
-    if isinstance(stored, dict) and isinstance(wanted, dict):
-        for name in {**stored, **wanted}:
-            found = _difference(stored.get(name), wanted.get(name), f"{path}.{name}" if path else str(name))
-            if found:
-                return found
-        return ""
-    return "" if stored == wanted else f"{path or 'options'} was {stored}, now {wanted}"

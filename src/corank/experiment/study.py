@@ -98,6 +98,7 @@ class Study:
             samples too, as far as the data allow.
         order: of the polynomial.
         samples: gradients in the sketches; None takes all there are.
+        sketch_size: rows of the sketches; None takes four times the 50 directions that are kept of each layer.
         fit_samples: training samples that are used at all; None takes all.
         epochs: of fine-tuning.
         pre_rate: step size of the pre-model.
@@ -114,6 +115,7 @@ class Study:
     rank: int | None = None
     order: int = 2
     samples: int | None = 4096
+    sketch_size: int | None = None
     fit_samples: int | None = None
     epochs: int = 5
     pre_rate: float = 1e-4
@@ -130,6 +132,7 @@ class Study:
             if value is not None and value < 1:
                 raise InputError(f"{name} must be at least 1, got {value}")
         self._asnet(layer=1, rank=1 if self.rank is None else self.rank)
+        self._measure()
 
     @property
     def _asked(self) -> tuple[Layer, ...]:
@@ -140,7 +143,7 @@ class Study:
 
         Raises:
             InputError: a network without hidden layers or that cannot be captured, a layer that cannot be cut,
-                a rank above its features.
+                a rank above its features, an order with more coefficients than there are samples.
         """
         example = _example(network, dataset)
         graph = capture(network, example)
@@ -150,6 +153,12 @@ class Study:
             halves = cut(graph, layer, example)
             if self.rank is not None and self.rank > halves.features:
                 raise InputError(f"rank must be at most the {halves.features} features at {layer!r}, got {self.rank}")
+        samples = min(len(dataset.train), self.fit_samples or len(dataset.train))
+        if number_of_terms(self.rank or 1, self.order) > samples:
+            raise InputError(
+                f"order {self.order} in {self.rank or 1} variables has more coefficients than the {samples} training "
+                "samples determine: lower the order or the rank"
+            )
 
     def run(
         self,
@@ -176,7 +185,7 @@ class Study:
         report("accuracy of the network")
         original = accuracies(network, dataset)
         report("active subspaces of all hidden layers")
-        measured = ActiveSubspace(layer="*", rank=LARGEST_RANK, samples=self.samples).measure(network, batches)
+        measured = self._measure().measure(network, batches)
         example = _example(network, dataset)
         places = _places(network, measured, example)
         whole = cost(network, dataset.shape)
@@ -214,6 +223,9 @@ class Study:
         has_all = len(found.directions) < LARGEST_RANK
         return self._asnet(layer, min(self.rank, len(found.directions) if has_all else found.width))
 
+    def _measure(self) -> ActiveSubspace:
+        return ActiveSubspace(layer="*", rank=LARGEST_RANK, samples=self.samples, sketch_size=self.sketch_size)
+
     def _asnet(self, layer: Layer, rank: int) -> ASNet:
         return ASNet(
             layer=layer,
@@ -243,14 +255,11 @@ def recommend(cuts: Sequence[Evaluated], tolerance: float) -> tuple[str | None, 
     """The fastest cut whose validation accuracy is within the tolerance, or none, and why."""
     if not cuts:
         return None, "data flows around every hidden layer, so there is no place where the network can be cut"
-    points = 100 * tolerance
-    good = [
-        found for found in cuts
-        if found.tuned.validation >= found.original.validation - tolerance and found.speedup > 1
-    ]  # fmt: skip
+    good = [found for found in cuts if _is_good(found, tolerance)]
     if not good:
         return None, (
-            f"no cut keeps the validation accuracy within {points:g} points and is faster: keep the network as it is"
+            f"no cut keeps the validation accuracy within {100 * tolerance:g} points and is clearly faster and no "
+            "larger: keep the network as it is"
         )
     best = max(good, key=lambda found: found.speedup)
     compressed = asnetwork(best)
@@ -264,6 +273,13 @@ def recommend(cuts: Sequence[Evaluated], tolerance: float) -> tuple[str | None, 
         f"cutting after {compressed.layer} makes one sample {best.speedup:.1f} times faster and the network "
         f"{compressed.storage_ratio:.1f} times smaller, and {changed}"
     )
+
+
+def _is_good(found: Evaluated, tolerance: float) -> bool:
+    """Accurate within the tolerance, not larger, and faster beyond the spread of the single measurements."""
+    is_accurate = found.tuned.validation >= found.original.validation - tolerance
+    is_faster = found.latency[0].high_ms < found.latency_original[0].low_ms
+    return is_accurate and is_faster and found.compressed.storage_ratio >= 1
 
 
 def _example(network: nn.Module, dataset: Dataset) -> Tensor:

@@ -18,15 +18,17 @@ NO_HELD_OUT = "no gradient energy in the held-out samples"
 
 def measured_table(found: ActiveSubspaces, places: Sequence[CutPlace] = ()) -> Table:
     """A row a layer: width, active neurons, captured energy and, where known, what lies in front of a cut."""
+    sketched = max((layer.sketch_size for layer in found.layers), default=0)
+    share = percent(1 - found.epsilon, 0)
     columns = [
         Column("layer"),
         Column("convolution", note="the layer's number where it ends a convolution"),
         Column("width", note="features of one sample"),
         Column(
             "active neurons",
-            note=f"directions that carry {1 - found.epsilon:.0%} of the gradient energy, a certified range",
+            note=f"directions that carry {share} of the measured samples' gradient energy, certified",
         ),
-        Column("by norm", note=f"directions that carry {1 - found.epsilon:.0%} of the gradient norm within the sketch"),
+        Column("by norm", note=f"directions that carry {share} of the norm of the leading {sketched} together"),
         Column("captured", note=f"share of the energy in the first {found.rank} directions", show=percent),
         Column("held out", note="the same for samples that took no part in finding them", show=percent),
     ]

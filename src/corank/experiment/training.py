@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields, replace
@@ -53,9 +54,9 @@ class Training:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise InputError(f"{name} must be at least 1, got {value}")
-        if self.learning_rate is not None and not self.learning_rate > 0:
+        if self.learning_rate is not None and not 0 < self.learning_rate < math.inf:
             raise InputError(f"learning_rate must be positive, got {self.learning_rate}")
-        if self.weight_decay is not None and not self.weight_decay >= 0:
+        if self.weight_decay is not None and not 0 <= self.weight_decay < math.inf:
             raise InputError(f"weight_decay must not be negative, got {self.weight_decay}")
 
     def run(

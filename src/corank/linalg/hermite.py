@@ -18,6 +18,8 @@ from torch import Tensor
 from corank.errors import InputError
 from corank.linalg.rows import check_rows
 
+MOST_TERMS = 1_000_000  # the squares of as many cannot be solved for; their list alone takes minutes
+
 
 def number_of_terms(variables: int, order: int) -> int:
     """How many polynomials of `variables` variables have a total degree up to `order`: C(r + p, p).
@@ -43,7 +45,7 @@ def multi_indices(variables: int, order: int) -> Tensor:
         integers of shape (C(r + p, p), p).
 
     Raises:
-        InputError: variables below 1 or order below 0.
+        InputError: variables below 1 or order below 0, or more than a million terms.
 
     Example:
         >>> multi_indices(2, 2).tolist()
@@ -53,6 +55,10 @@ def multi_indices(variables: int, order: int) -> Tensor:
         raise InputError(f"variables must be at least 1, got {variables}")
     if order < 0:
         raise InputError(f"order must be at least 0, got {order}")
+    if number_of_terms(variables, order) > MOST_TERMS:
+        raise InputError(
+            f"order {order} in {variables} variables has more than {MOST_TERMS:,} terms: lower one of the two"
+        )
     terms = [
         (0,) * (order - degree) + term
         for degree in range(order + 1)

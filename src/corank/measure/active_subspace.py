@@ -25,6 +25,8 @@ from corank.measure.heldout import HeldOut
 from corank.network import Layer, Point, Reader
 from corank.result import Interval, Result, Scalar
 
+ROWS_PER_DIRECTION = 4
+
 
 @dataclass(frozen=True, kw_only=True)
 class ActiveNeurons:
@@ -106,7 +108,7 @@ class ActiveSubspace(Measure):
         layer: a name, a glob, a convolution's number, `"*"`, or a tuple of these.
         rank: how many directions and eigenvalues are kept.
         samples: how many gradients go into the sketch; None takes all data.
-        sketch_size: rows of the sketch; None takes twice the rank.
+        sketch_size: rows of the sketch; None takes four times the rank, which slowly decaying spectra need.
         epsilon: share of the energy (or norm) that active neurons may miss.
 
     Raises:
@@ -157,7 +159,7 @@ class ActiveSubspace(Measure):
         heldout = HeldOut()
         for number, x, y in self._limited(batches, heldout):
             with taking(number, x, first):
-                gradients = _gradients(reader, x, y, number)
+                gradients = _gradients(reader, x, y, f"batch {number}")
             for label, gradient in gradients.items():
                 rows = gradient.flatten(1)
                 if label not in sketches:
@@ -171,7 +173,7 @@ class ActiveSubspace(Measure):
                     f"no direction of the gradients at layer {label!r} stands out of a sketch of {sketch.size} rows: "
                     "give a larger sketch_size"
                 )
-        shares = self._captured_heldout(reader, sketches, heldout)
+        shares = self._captured_heldout(reader, sketches, heldout, batch_size=len(first))
         return ActiveSubspaces(
             layers=tuple(self._layer(point, sketches[point.label], shares[point.label]) for point in reader.points),
             rank=self.rank,
@@ -195,19 +197,19 @@ class ActiveSubspace(Measure):
     def _sketch(self, rows: Tensor) -> FrequentDirections:
         """An empty sketch; one more row than features makes it exact."""
         features = rows.shape[1]
-        size = min(self.sketch_size or 2 * self.rank, features + 1)
+        size = min(self.sketch_size or ROWS_PER_DIRECTION * self.rank, features + 1)
         dtype = rows.dtype if rows.dtype == torch.float64 else torch.float32
         return FrequentDirections(size, features, dtype=dtype, device=rows.device)
 
     def _captured_heldout(
-        self, reader: Reader, sketches: dict[str, FrequentDirections], heldout: HeldOut
+        self, reader: Reader, sketches: dict[str, FrequentDirections], heldout: HeldOut, batch_size: int
     ) -> dict[str, tuple[float, ...]]:
         """The share of held-out gradient energy in the first 1, 2, ... directions of every layer."""
         directions = {label: sketch.right_vectors[: self.rank] for label, sketch in sketches.items()}
         captured = {label: torch.zeros(len(vectors), dtype=torch.float64) for label, vectors in directions.items()}
         energy = dict.fromkeys(sketches, 0.0)
-        for number, x, y in heldout.batches:
-            for label, gradient in _gradients(reader, x, y, number).items():
+        for named, x, y in heldout.merged(batch_size):
+            for label, gradient in _gradients(reader, x, y, named).items():
                 rows = gradient.flatten(1).to(directions[label].dtype)
                 captured[label] += (rows @ directions[label].T).double().square().sum(0).cpu()
                 energy[label] += float(rows.double().square().sum())
@@ -218,6 +220,7 @@ class ActiveSubspace(Measure):
 
     def _layer(self, point: Point, sketch: FrequentDirections, heldout: tuple[float, ...]) -> ActiveLayer:
         squares = sketch.eigenvalues
+        among = functional.pad(squares, (0, min(sketch.size, sketch.features) - len(squares)))
         return ActiveLayer(
             layer=point.label,
             index=point.index,
@@ -226,7 +229,7 @@ class ActiveSubspace(Measure):
             sketch_size=sketch.size,
             active_neurons=ActiveNeurons(
                 energy=count_energy(squares, sketch.shrinkage, sketch.energy, self.epsilon),
-                norm=count_norm(squares, sketch.shrinkage, self.epsilon),
+                norm=count_norm(among, sketch.shrinkage, self.epsilon),
             ),
             captured=min(1.0, float(squares[: self.rank].sum()) / sketch.energy),
             captured_heldout=heldout[-1] if heldout else math.nan,
@@ -238,7 +241,7 @@ class ActiveSubspace(Measure):
         )
 
 
-def _gradients(reader: Reader, x: Tensor, y: Tensor, batch: int) -> dict[str, Tensor]:
+def _gradients(reader: Reader, x: Tensor, y: Tensor, where: str) -> dict[str, Tensor]:
     """The gradient of every sample's cross entropy at the points."""
 
     def loss(logits: Tensor) -> Tensor:
@@ -254,4 +257,4 @@ def _gradients(reader: Reader, x: Tensor, y: Tensor, batch: int) -> dict[str, Te
     try:
         return reader.gradients(x, loss)
     except InputError as error:
-        raise InputError(f"batch {batch}: {error}") from error
+        raise InputError(f"{where}: {error}") from error

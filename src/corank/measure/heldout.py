@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor
 
@@ -42,3 +44,17 @@ class HeldOut:
         self.batches.append((number, x[aside], y[aside]))
         self.count += len(self.batches[-1][1])
         return x[~aside], y[~aside]
+
+    def merged(self, size: int) -> Iterator[tuple[str, Tensor, Tensor]]:
+        """What was put aside, in batches of at least a size but for the last, which run faster than many small ones.
+
+        Each has the numbers of its batches in words.
+        """
+        waiting: list[tuple[int, Tensor, Tensor]] = []
+        for last, batch in enumerate(self.batches, 1):
+            waiting.append(batch)
+            if last == len(self.batches) or sum(len(labels) for _, _, labels in waiting) >= size:
+                numbers, inputs, labels = zip(*waiting, strict=True)
+                named = f"batch {numbers[0]}" if len(numbers) == 1 else f"batches {numbers[0]} to {numbers[-1]}"
+                yield named, torch.cat(inputs), torch.cat(labels)
+                waiting = []

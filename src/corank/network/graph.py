@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from corank.errors import InputError
-from corank.network.normalised import Normalised
+from corank.network.normalised import Normalised, unwrapped
 from corank.network.quiet import quiet
 
 TRAINING_ARGUMENTS = ("training", "train", "use_input_stats")
@@ -171,8 +171,9 @@ def _export(network: nn.Module, example: Tensor) -> fx.GraphModule:
             )
         except Exception as error:  # torch.export raises many unrelated types
             reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+            name = type(unwrapped(network)).__name__
             raise InputError(
-                f"{type(network).__name__} cannot be captured as a graph: {type(error).__name__}: {reason[:300]}; "
+                f"{name} cannot be captured as a graph: {type(error).__name__}: {reason[:300]}; "
                 "name layers by module, or rewrite the part whose control flow depends on values"
             ) from error
         return program.module(check_guards=False)

@@ -2,7 +2,7 @@
 
 The gradient of the sum of per-sample losses with respect to a layer's output holds one sample's gradient a row,
 provided samples do not mix, so the network runs in evaluation mode (Cui et al. 2020, sec. 3.2).
-This is the only place of the library that hooks a network; it removes every hook and restores every mode.
+This is the only place of the library that reads layers by hooks; it removes every hook and restores every mode.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ from torch.optim import Optimizer
 
 from corank.errors import InputError
 from corank.network import load_tensors, save_tensors
-from corank.result import jsonable
+from corank.result import first_difference, jsonable
 from corank.train.history import EpochRow
 from corank.train.optimiser_state import load_optimiser, optimiser_state
 
@@ -174,15 +174,10 @@ def _shapes(tensors: Mapping[str, Tensor]) -> dict[str, str]:
     return {name: f"{tuple(tensor.shape)} {tensor.dtype}" for name, tensor in tensors.items()}
 
 
-def _difference(stored: Any, current: Any, path: str = "") -> str:
+def _difference(stored: Any, current: Any) -> str:
     """The first place where two nested values differ, in words; empty where they are equal."""
-    if isinstance(stored, dict) and isinstance(current, dict):
-        for name in (*stored, *(name for name in current if name not in stored)):
-            found = _difference(stored.get(name), current.get(name), f"{path}.{name}" if path else str(name))
-            if found:
-                return found
-        return ""
-    return "" if stored == current else f"{path} was {_shown(stored)} there and is {_shown(current)} here"
+    found = first_difference(stored, current)
+    return "" if found is None else f"{found[0]} was {_shown(found[1])} there and is {_shown(found[2])} here"
 
 
 def _shown(value: Any) -> str:

@@ -30,6 +30,7 @@ def test_the_layout_rule() -> None:
     def shape(*given: int) -> tuple[int, ...]:
         return tuple(as_split("x", np.zeros(given, np.uint8), np.zeros(given[0], int)).images.shape)
 
+    assert shape(2, 9) == (2, 9)
     assert shape(2, 8, 6) == (2, 1, 8, 6)
     assert shape(2, 8, 6, 1) == (2, 1, 8, 6)
     assert shape(2, 8, 6, 4) == (2, 4, 8, 6)
@@ -61,10 +62,20 @@ def test_a_file_gives_what_was_saved(tmp_path: Path) -> None:
     assert len(data.train) + len(data.validation) + len(data.test) == 60
 
 
+def test_vectors_are_split_and_described_by_their_features(tmp_path: Path) -> None:
+    vectors = np.random.default_rng(0).normal(3.0, 2.0, (60, 5)).astype(np.float32)
+    np.savez(tmp_path / "table.npz", x=vectors, y=LABELS)
+    data = load_arrays(tmp_path / "table.npz")
+    assert data.shape == (5,)
+    torch.testing.assert_close(torch.tensor(data.mean), data.train.images.mean(0))
+    torch.testing.assert_close(torch.tensor(data.std), data.train.images.std(0, correction=0))
+
+
 @pytest.mark.parametrize(
     ("x", "y", "message"),
     [
-        (np.zeros((4, 9)), np.zeros(4, int), r"x of here .* got \(4, 9\)"),
+        (np.zeros(4), np.zeros(4, int), r"x of here .* got \(4,\)"),
+        (np.array([[0, 0], [0, 300]]), np.zeros(2, int), "got 300 in row 1"),
         (np.zeros((0, 8, 8)), np.zeros(0, int), r"got \(0, 8, 8\)"),
         (np.zeros((4, 8, 8)), np.zeros(3, int), r"y of here .* got \(3,\)"),
         (np.zeros((4, 8, 8)), np.zeros((4, 1), int), r"got \(4, 1\)"),

@@ -86,8 +86,8 @@ def test_bounds_of_floating_point_images(low: float, high: float, bounds: tuple[
 
 def test_a_split_refuses_what_is_no_image_or_label() -> None:
     grey = torch.zeros(3, 1, 2, 2)
-    with pytest.raises(InputError, match=r"got \(3, 4\) of torch.float32"):
-        Split(torch.zeros(3, 4), torch.zeros(3, dtype=torch.int64))
+    with pytest.raises(InputError, match=r"got \(3, 4, 4\) of torch.float32"):
+        Split(torch.zeros(3, 4, 4), torch.zeros(3, dtype=torch.int64))
     with pytest.raises(InputError, match="of torch"):
         Split(grey.double(), torch.zeros(3, dtype=torch.int64))
     with pytest.raises(InputError, match=r"got \(2,\)"):

@@ -1,7 +1,8 @@
 """Images and labels as arrays, from a `.npz` file or from the user's own function.
 
 Channels may come first, last or be left out: of `(N, a, b, c)` the last axis is the channels if it is 1, 3 or
-4 and `a` is not; otherwise `a` is. `(N, H, W)` has one channel. Whole numbers between 0 and 255 are bytes.
+4 and `a` is not; otherwise `a` is. `(N, H, W)` has one channel, `(N, features)` are vectors. Whole
+numbers between 0 and 255 are bytes.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ def as_split(source: str, x: Any, y: Any) -> Split:
 
     Args:
         source: where they come from, for messages.
-        x: `(N, C, H, W)`, `(N, H, W, C)` or `(N, H, W)`: whole numbers 0 to 255, or floating point.
+        x: `(N, C, H, W)`, `(N, H, W, C)`, `(N, H, W)` or `(N, features)`: whole numbers 0 to 255, or floating point.
         y: `(N,)` whole numbers from 0.
 
     Raises:
@@ -64,14 +65,16 @@ def as_split(source: str, x: Any, y: Any) -> Split:
         torch.Size([4, 3, 8, 8])
     """
     images, labels = _array(x), _array(y)
-    if images.ndim not in (3, 4) or 0 in images.shape:
-        raise InputError(f"x of {source} must be (N, C, H, W), (N, H, W, C) or (N, H, W), got {images.shape}")
+    if images.ndim not in (2, 3, 4) or 0 in images.shape:
+        raise InputError(
+            f"x of {source} must be (N, C, H, W), (N, H, W, C), (N, H, W) or (N, features), got {images.shape}"
+        )
     if labels.shape != images.shape[:1] or labels.dtype.kind not in "iu":
         came = f"{labels.shape} of {labels.dtype}"
         raise InputError(f"y of {source} must be ({len(images)},) whole numbers, one for each image, got {came}")
     if images.ndim == 3:
         images = images[:, None]
-    elif images.shape[3] in _CHANNELS and images.shape[1] not in _CHANNELS:
+    elif images.ndim == 4 and images.shape[3] in _CHANNELS and images.shape[1] not in _CHANNELS:
         images = images.transpose(0, 3, 1, 2)
     stored = np.ascontiguousarray(_bytes_or_floats(source, images))
     try:
@@ -91,7 +94,7 @@ def _bytes_or_floats(source: str, images: np.ndarray[Any, Any]) -> np.ndarray[An
             return images.astype(np.float32, copy=False)
     if kind not in "iu":
         raise InputError(f"x of {source} must be whole numbers or floating point, got {images.dtype}")
-    outside = ((images < 0) | (images > 255)).any(axis=(1, 2, 3))
+    outside = ((images < 0) | (images > 255)).any(axis=tuple(range(1, images.ndim)))
     if outside.any():
         row = int(outside.argmax())
         came = int(images[row].min()) if images[row].min() < 0 else int(images[row].max())

@@ -20,7 +20,7 @@ VALIDATION_SHARE = 0.1
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Images `(N, channels, height, width)`, uint8 or float32, and labels `(N,)`, int64.
+    """Images `(N, channels, height, width)` or vectors `(N, features)`, uint8 or float32, and labels `(N,)`, int64.
 
     Raises:
         InputError: another shape or type, a negative label, a pixel that is not finite.
@@ -35,9 +35,11 @@ class Split:
 
     def __post_init__(self) -> None:
         images, labels = self.images, self.labels
-        if images.ndim != 4 or images.dtype not in (torch.uint8, torch.float32):
+        if images.ndim not in (2, 4) or images.dtype not in (torch.uint8, torch.float32):
             came = f"{tuple(images.shape)} of {images.dtype}"
-            raise InputError(f"images must be (N, channels, height, width) of uint8 or float32, got {came}")
+            raise InputError(
+                f"images must be (N, channels, height, width), vectors (N, features), of uint8 or float32, got {came}"
+            )
         if labels.shape != images.shape[:1] or labels.dtype != torch.int64:
             came = f"{tuple(labels.shape)} of {labels.dtype}"
             raise InputError(f"labels must be ({len(images)},) of int64, one for each image, got {came}")
@@ -99,10 +101,9 @@ class Dataset:
         return len(self.class_names)
 
     @property
-    def shape(self) -> tuple[int, int, int]:
-        """Channels, height and width of an image."""
-        channels, height, width = self.train.images.shape[1:]
-        return channels, height, width
+    def shape(self) -> tuple[int, ...]:
+        """Channels, height and width of an image, or the number of features."""
+        return tuple(self.train.images.shape[1:])
 
 
 def assemble(
