@@ -29,10 +29,10 @@ def active_neurons(result: ActiveSubspaces) -> Figure:
         lambda canvas: _draw(canvas, result.layers),
         alt=f"Active neurons and width of {len(result.layers)} layers, on a logarithmic scale",
         caption=(
-            "An active neuron is a direction of a layer's features that the loss really depends on. Grey: how many "
-            f"features a layer has. Marked: how many directions hold {level} of the squared gradient (by energy), or "
-            f"of the gradient's norm (by norm, the smaller demand). A bar is a certified range; an arrow, that "
-            "the measurement gives no upper end but the width."
+            "An active neuron is a direction of a layer's features that the loss of the measured samples depends on. "
+            f"Grey: how many features a layer has. Marked: how many directions hold {level} of the squared gradient "
+            "(by energy), or of the gradient's norm (by norm, the smaller demand). A bar is a certified range; an "
+            "arrow, that the measurement gives no upper end but the width."
         ),
         height=height,
         narrow_height=height,

@@ -30,7 +30,7 @@ def _caption(samples: int, level: str) -> str:
         return "No samples were held out, so it is not known how well the directions serve samples not measured."
     return (
         f"How much of the squared gradient of {samples:,} samples that took no part in finding the directions lies in "
-        f"the first of them. A line that climbs to {level} (dashed) has found what the layer really uses; one that "
+        f"the first of them. A line that climbs to {level} (dashed) holds what the loss depends on there; one that "
         "stays below wants more directions, or more samples."
     )
 
