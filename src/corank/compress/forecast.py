@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from corank.compress.asnet import HEAD
 from corank.compress.chaos import PolynomialChaos
 from corank.errors import InputError
-from corank.linalg import number_of_terms
+from corank.linalg import HermiteBasis
 from corank.network import Cost, Layer, capture, compose, cost, cut, evaluation_mode, free_name
 from corank.result import Result, Scalar
 
@@ -61,7 +61,7 @@ def forecast(network: nn.Module, layer: Layer, example: Tensor, *, rank: int, or
         order: of the polynomial.
 
     Raises:
-        InputError: a place that cannot be cut, or a rank that is larger than the layer.
+        InputError: a place that cannot be cut, a rank that is larger than the layer, or too many terms.
 
     Example:
         >>> net = nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 3))
@@ -77,7 +77,7 @@ def forecast(network: nn.Module, layer: Layer, example: Tensor, *, rank: int, or
         logits = network(example[:1])
     if logits.ndim != 2:
         raise InputError(f"the network must return logits (B, classes), got shape {tuple(logits.shape)}")
-    terms = number_of_terms(rank, order)
+    terms = HermiteBasis(rank, order).terms
     empty = PolynomialChaos(logits.new_zeros(rank, halves.features), logits.new_zeros(logits.shape[1], terms), order)
     head = capture(empty, logits.new_zeros(2, *halves.shape))
     pre_cost, head_cost = cost(halves.pre, example.shape[1:], example.dtype), cost(head, halves.shape, logits.dtype)
