@@ -253,6 +253,20 @@ class Recurrent(nn.Module):
         return self.head(z[:, -1])
 
 
+class LastState(nn.Module):
+    """A classifier of the last states of an LSTM in both directions; its sequence of outputs is not used."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.before = nn.Sequential(nn.Linear(3, 3), nn.Tanh())
+        self.lstm = nn.LSTM(3, 4, batch_first=True, bidirectional=True)
+        self.head = nn.Sequential(nn.Linear(8, 4), nn.Tanh(), nn.Linear(4, 3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        _, (state, _) = self.lstm(self.before(x))
+        return self.head(torch.cat([state[-2], state[-1]], 1))
+
+
 class SqueezeExcitation(nn.Module):
     """Channels are weighted by a small network of their means."""
 
@@ -341,6 +355,7 @@ BUILDERS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...], int]] = {
     "unet": (UNet, (2, 6, 6), 0),
     "depthwise": (depthwise_separable, (2, 6, 6), 0),
     "recurrent": (Recurrent, (6, 3), 0),
+    "last_state": (LastState, (6, 3), 0),
     "squeeze_excitation": (SqueezeExcitation, (2, 6, 6), 0),
     "preactivation": (preactivation_resnet, (2, 6, 6), 0),
     "batch_sizes": (BatchSizes, (2, 6, 5), 0),

@@ -225,8 +225,9 @@ def test_later_readers_of_a_changed_tensor_read_the_change() -> None:
     x = written.placeholder("x")
     y = written.call_function(aten.mul.Tensor, (x, 2.0))
     written.call_function(aten.relu_.default, (y,))
-    written.output((written.call_function(aten.add.Tensor, (y, 1.0)),))
-    graph, tensors = _plain_graph(fx.GraphModule({}, written), prefix="")
+    z = written.call_function(aten.add.Tensor, (y, 1.0))
+    written.output((z,))
+    graph, tensors = _plain_graph(fx.GraphModule({}, written), z, prefix="")
     values = torch.tensor([[-1.0, 3.0]])
     assert torch.equal(assemble(tensors, graph)(values), torch.relu(2 * values) + 1)
 
@@ -243,7 +244,7 @@ class Two(nn.Module):
 
 class Listed(nn.Module):
     def forward(self, x: Tensor) -> dict[str, Tensor]:
-        return {"logits": x + 1, "aside": x}
+        return {"output": x + 1, "aside": x}
 
 
 @pytest.mark.parametrize(
@@ -263,13 +264,14 @@ def test_networks_without_a_graph_are_named(network: nn.Module, example: Tensor,
     assert "\n" not in str(caught.value)
 
 
-def test_a_dictionary_of_one_tensor_gives_that_tensor() -> None:
-    class Single(nn.Module):
+@pytest.mark.parametrize("name", ["only", "logits"])
+def test_a_dictionary_gives_its_logits_or_its_only_tensor(name: str) -> None:
+    class Listing(nn.Module):
         def forward(self, x: Tensor) -> dict[str, Tensor]:
-            return {"logits": x + 1}
+            return {**({} if name == "only" else {"aside": x}), name: x + 1}
 
     x = torch.randn(3, 2)
-    assert torch.equal(capture(Single(), x)(x), x + 1)
+    assert torch.equal(capture(Listing(), x)(x), x + 1)
 
 
 def test_a_graph_is_a_module_with_parameters_that_train() -> None:

@@ -1,17 +1,24 @@
 """Any `nn.Module`, without knowing why: its graph, its points, cutting, cost, latency, files."""
 
+from corank.network.adapted import Adapted
 from corank.network.compose import compose, free_name
 from corank.network.cost import Cost, cost
 from corank.network.cut import Cut, cut
+from corank.network.found import Skipped
 from corank.network.graph import GraphNetwork, capture, evaluation_mode
-from corank.network.hooks import Reader
+from corank.network.inputs import Inputs, batch_size, check_inputs, concatenate, described, select, to_device
 from corank.network.latency import Latency, latencies
 from corank.network.layers import Layer, Layers, Point
-from corank.network.normalised import Normalised, unwrapped
+from corank.network.normalised import Normalised
 from corank.network.portable import load_graph, load_tensors, save_graph, save_tensors
+from corank.network.reader import Loss, Reader, Reading
+from corank.network.through import Through
+from corank.network.weighted import Weighted, weighted_layers
+from corank.network.wrapper import unwrapped
 
 __all__ = [
-    "Cost", "Cut", "GraphNetwork", "Latency", "Layer", "Layers", "Normalised", "Point", "Reader",
-    "capture", "compose", "cost", "cut", "evaluation_mode", "free_name", "latencies", "load_graph", "load_tensors",
-    "save_graph", "save_tensors", "unwrapped",
+    "Adapted", "Cost", "Cut", "GraphNetwork", "Inputs", "Latency", "Layer", "Layers", "Loss", "Normalised", "Point",
+    "Reader", "Reading", "Skipped", "Through", "Weighted", "batch_size", "capture", "check_inputs", "compose",
+    "concatenate", "cost", "cut", "described", "evaluation_mode", "free_name", "latencies", "load_graph",
+    "load_tensors", "save_graph", "save_tensors", "select", "to_device", "unwrapped", "weighted_layers",
 ]  # fmt: skip

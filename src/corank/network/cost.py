@@ -20,6 +20,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from corank.errors import InputError
 from corank.network.graph import evaluation_mode, tensors_of
+from corank.network.hooks import module_by_module
 from corank.network.quiet import quiet
 from corank.result import Result, Scalar
 
@@ -130,12 +131,7 @@ def _attributes_kept(network: nn.Module) -> Iterator[None]:
 @contextmanager
 def _counted_operations() -> Iterator[None]:
     """Recurrent layers and attention as matrix products, not as single fused operations that have no count."""
-    was_enabled = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)
-    try:
-        with warnings.catch_warnings(), sdpa_kernel(SDPBackend.MATH):
-            warnings.simplefilter("ignore")  # torch warns of a flag that we leave as it is
-            with torch.backends.mkldnn.flags(enabled=False):
-                yield
-    finally:
-        torch.backends.mha.set_fastpath_enabled(was_enabled)
+    with module_by_module(), warnings.catch_warnings(), sdpa_kernel(SDPBackend.MATH):
+        warnings.simplefilter("ignore")  # torch warns of a flag that we leave as it is
+        with torch.backends.mkldnn.flags(enabled=False):
+            yield

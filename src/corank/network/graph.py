@@ -16,10 +16,12 @@ from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
+from torch.utils._pytree import tree_unflatten
 
 from corank.errors import InputError
-from corank.network.normalised import Normalised, unwrapped
+from corank.network.adapted import logits_in
 from corank.network.quiet import quiet
+from corank.network.wrapper import prefix_of, unwrapped
 
 TRAINING_ARGUMENTS = ("training", "train", "use_input_stats")
 RETURNING_THEIR_INPUT = {"dropout", "feature_dropout", "alpha_dropout", "feature_alpha_dropout", "type_as"}
@@ -74,7 +76,8 @@ def capture(network: nn.Module, example: Tensor) -> GraphNetwork:
     """The graph of a network as it computes in evaluation mode; it shares the network's parameters.
 
     Args:
-        network: any `nn.Module` of one tensor, the batch first; it is left as it was found.
+        network: any `nn.Module` of one tensor, the batch first, that returns a tensor or an object whose `logits`
+            it is; it is left as it was found.
         example: `(B, ...)` one batch of inputs; the batch size stays free.
 
     Raises:
@@ -97,13 +100,14 @@ def capture(network: nn.Module, example: Tensor) -> GraphNetwork:
     exported = _export(network, example)
     inputs = [node for node in exported.graph.nodes if node.op == "placeholder"]
     outputs = next(node for node in exported.graph.nodes if node.op == "output").args[0]
-    if len(inputs) != 1 or len(outputs) != 1 or not isinstance(outputs[0], fx.Node):
+    form: Any = exported.graph._codegen
+    logits = logits_in(tree_unflatten(list(outputs), form.pytree_info.out_spec))
+    if len(inputs) != 1 or not isinstance(logits, fx.Node):
         raise InputError(
             f"the network must map one tensor to one tensor, got {len(inputs)} inputs and {len(outputs)} outputs: "
-            "wrap it in a module that does"
+            "give Adapted(network, output=...), which finds the logits"
         )
-    prefix = "network." if isinstance(network, Normalised) else ""
-    graph, used = _plain_graph(exported, prefix)
+    graph, used = _plain_graph(exported, logits, prefix_of(network))
     return assemble(used, graph)
 
 
@@ -179,10 +183,10 @@ def _export(network: nn.Module, example: Tensor) -> fx.GraphModule:
         return program.module(check_guards=False)
 
 
-def _plain_graph(exported: fx.GraphModule, prefix: str) -> tuple[fx.Graph, dict[str, Tensor]]:
+def _plain_graph(exported: fx.GraphModule, logits: fx.Node, prefix: str) -> tuple[fx.Graph, dict[str, Tensor]]:
     """A graph without pytrees, guards and in-place operations, and the tensors that it uses.
 
-    The prefix is left out of the names of module calls.
+    It ends in the logits. The prefix is left out of the names of module calls.
     """
     graph = fx.Graph()
     copies: dict[fx.Node, fx.Node] = {}
@@ -190,7 +194,7 @@ def _plain_graph(exported: fx.GraphModule, prefix: str) -> tuple[fx.Graph, dict[
     tensors: dict[str, Tensor] = {}
     for node in exported.graph.nodes:
         if node.op == "output":
-            graph.output(copies[node.args[0][0]])
+            graph.output(copies[logits])
         elif node.op == "get_attr":
             value = operator.attrgetter(str(node.target))(exported)
             if id(value) not in canonical:
@@ -278,7 +282,7 @@ def _calls(stack: Mapping[str, tuple[str, Any]], prefix: str) -> tuple[Call, ...
     for key, (path, _) in stack.items():
         name = path.partition("@")[0]
         inner = name.removeprefix(prefix)
-        if inner and f"{name}." != prefix:
+        if inner and not prefix.startswith(f"{name}."):
             found.append(Call(inner, int(key.rpartition("@")[2]) if "@" in key else 0))
     return tuple(found)
 

@@ -10,7 +10,7 @@ the activation and the pooling that directly follow; 1x1 shortcuts do not count.
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cached_property
@@ -70,7 +70,11 @@ class Layers:
     def __init__(self, network: GraphNetwork, sample_shape: Sequence[int], dtype: torch.dtype = torch.float32) -> None:
         self.network = network
         self.nodes: list[fx.Node] = [node for node in network.graph.nodes if node.op != "output"]
-        self.shapes = _sample_shapes(network, tuple(sample_shape), dtype)
+        whole = {batch: dict(_shapes(network, (batch, *sample_shape), dtype)) for batch in (2, 3)}
+        self.batch_axes = {node: _batch_axis(shape, whole[3][node]) for node, shape in whole[2].items()}
+        self.shapes = {  # of one sample, None where the batch is not the first dimension
+            node: shape[1:] if shape and self.batch_axes[node] == 0 else None for node, shape in whole[2].items()
+        }
 
     def resolve(self, layer: Layer) -> list[Point]:
         """The points that a name, a glob, `"*"` or a convolution's number stands for, in order of computation.
@@ -97,16 +101,38 @@ class Layers:
     @cached_property
     def convolutions(self) -> list[fx.Node]:
         """The point of every convolution that counts."""
-        found = [node for node in self.nodes if _kind(node) in CONVOLUTIONS and not _is_shortcut(node)]
-        return [_end_of_layer(node) for node in found]
+        return [_end_of_layer(node) for node in counted_convolutions(self.nodes)]
 
     @cached_property
     def hidden(self) -> list[Point]:
         """The points of all layers with weights but the last, whose output is the logits."""
-        weighted = [node for node in self.nodes if _kind(node) in WEIGHTED]
-        followed = _ancestors(weighted)
-        ends = [_end_of_layer(node) for node in weighted if node in followed]
+        ends = [self._end(node) for node in self._followed]
         return [self.point(node) for node in dict.fromkeys(ends) if self.shapes[node] is not None]
+
+    @property
+    def unreadable(self) -> list[fx.Node]:
+        """The operations with weights, but the last, whose layer has no end with the batch first."""
+        return [node for node in self._followed if self.shapes[self._end(node)] is None]
+
+    @cached_property
+    def _followed(self) -> list[fx.Node]:
+        weighted = [node for node in self.nodes if kind_of(node) in WEIGHTED]
+        followed = _ancestors(weighted)
+        return [node for node in weighted if node in followed]
+
+    def _end(self, node: fx.Node) -> fx.Node:
+        """The end of a layer; if that has not the batch first, its module's output, or what a state alone becomes."""
+        end = _end_of_layer(node)
+        if self.shapes[end] is not None:
+            return end
+        if kind_of(node) not in RECURRENT or end is not node:
+            returned = self.outputs.get(calls_of(node)[-1]) if calls_of(node) else None
+            return returned or end
+        made = [node]
+        for other in self.nodes[self.nodes.index(node) + 1 :]:
+            if other.all_input_nodes and set(other.all_input_nodes).issubset(made):
+                made.append(other)
+        return next((other for other in reversed(made) if self.shapes[other] is not None), node)
 
     def point(self, node: fx.Node) -> Point:
         """The point at an operation."""
@@ -210,12 +236,17 @@ class Layers:
         return found
 
 
+def counted_convolutions(nodes: Iterable[fx.Node]) -> list[fx.Node]:
+    """The convolutions that have a number, in order of computation: all but 1x1 shortcuts."""
+    return [node for node in nodes if kind_of(node) in CONVOLUTIONS and not _is_shortcut(node)]
+
+
 def is_size(node: fx.Node) -> bool:
     """Whether an operation reads the size of a tensor."""
-    return _kind(node) == "sym_size"
+    return kind_of(node) == "sym_size"
 
 
-def _kind(node: fx.Node) -> str:
+def kind_of(node: fx.Node) -> str:
     """The plain name of an operation, `conv2d` for `aten.conv2d.default`."""
     if isinstance(node.target, torch._ops.OpOverload):
         return str(node.target._overloadpacket.__name__)
@@ -238,11 +269,11 @@ def _end_of_layer(node: fx.Node) -> fx.Node:
 
     That of a recurrent layer is its sequence of outputs.
     """
-    if _kind(node) in RECURRENT:
+    if kind_of(node) in RECURRENT:
         return next((user for user in node.users if user.args[1] == 0), node)
     for kinds in (NORMALISATIONS, ADDITIONS, ACTIVATIONS, POOLINGS):
         followers = list(node.users)
-        if len(followers) == 1 and _kind(followers[0]) in kinds:
+        if len(followers) == 1 and kind_of(followers[0]) in kinds:
             node = followers[0]
     return node
 
@@ -252,9 +283,9 @@ def _is_shortcut(node: fx.Node) -> bool:
     if not _has_unit_kernel(node):
         return False
     source, end = node.all_input_nodes[0], node
-    while len(end.users) == 1 and _kind(next(iter(end.users))) in NORMALISATIONS:
+    while len(end.users) == 1 and kind_of(next(iter(end.users))) in NORMALISATIONS:
         end = next(iter(end.users))
-    additions = [user for user in end.users if _kind(user) in ADDITIONS]
+    additions = [user for user in end.users if kind_of(user) in ADDITIONS]
     beside = {other for addition in additions for other in addition.all_input_nodes if other is not end}
     return any(source in _ancestors([other]) for other in beside)
 
@@ -267,17 +298,11 @@ def _has_unit_kernel(node: fx.Node) -> bool:
     return all(length == 1 for length in tensor.shape[2:])
 
 
-def _sample_shapes(
-    network: GraphNetwork, sample_shape: tuple[int, ...], dtype: torch.dtype
-) -> dict[fx.Node, tuple[int, ...] | None]:
-    """The shape of every operation's value without the batch, None where the batch is not its first dimension."""
-    runs = [dict(_shapes(network, (batch, *sample_shape), dtype)) for batch in (2, 3)]
-    shapes: dict[fx.Node, tuple[int, ...] | None] = {}
-    for node, two in runs[0].items():
-        three = runs[1][node]
-        is_batched = two and three and (two[0], three[0]) == (2, 3) and two[1:] == three[1:]
-        shapes[node] = two[1:] if two and is_batched else None
-    return shapes
+def _batch_axis(two: tuple[int, ...] | None, three: tuple[int, ...] | None) -> int | None:
+    """The dimension that is the batch, from the shapes for batches of two and of three; None where none is."""
+    pairs = list(zip(two or (), three or (), strict=True))
+    changed = [axis for axis, (one, other) in enumerate(pairs) if one != other]
+    return changed[0] if len(changed) == 1 and pairs[changed[0]] == (2, 3) else None
 
 
 def _shapes(

@@ -12,9 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from corank.errors import InputError
+from corank.network.wrapper import Wrapper
 
 
-class Normalised(nn.Module):
+class Normalised(Wrapper):
     """`network((x - mean) / std)` with one mean and one standard deviation a channel.
 
     Args:
@@ -52,8 +53,3 @@ class Normalised(nn.Module):
         shape = (-1,) + (1,) * (x.ndim - 2)
         output: Tensor = self.network((x - self.mean.view(shape)) / self.std.view(shape))
         return output
-
-
-def unwrapped(network: nn.Module) -> nn.Module:
-    """The network inside a normalising wrapper, or the network itself."""
-    return network.network if isinstance(network, Normalised) else network

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,7 +11,6 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, fx, nn
-from torch.nn import functional
 
 from corank.errors import InputError
 from corank.network import GraphNetwork, Reader, capture
@@ -129,67 +129,6 @@ def test_points_read_from_the_network_together_or_alone_are_those_of_the_graph(r
             assert_close(value, values[label], 1e-12)  # attention is fused where no gradient is wanted
 
 
-def test_module_points_are_read_from_the_network_itself_with_its_in_place_operations() -> None:
-    found, wanted = captured("in_place"), ["conv1", "relu1", "conv2", "elu"]
-    architecture, x = found.architecture, found.architecture.batch(3)
-    reader = Reader(architecture.network, wanted, architecture.batch(2))
-    assert reader.network is architecture.network
-    values, gradients = reader.activations(x), reader.gradients(x, loss)
-    for label, gradient in Reader(found.graph, wanted, x).gradients(x, loss).items():
-        assert_close(gradients[label], gradient, 1e-5)
-    assert torch.equal(values["conv1"], architecture.network.conv1(x))
-    assert (values["conv1"] < 0).any()
-    assert torch.equal(values["relu1"], torch.relu(values["conv1"]))
-    assert torch.equal(values["elu"], functional.elu(values["conv2"]))
-
-
-def test_star_is_every_hidden_layer_with_weights_and_never_the_logits() -> None:
-    labels = {
-        "mlp": ["1", "3"],
-        "functional": ["max_pool2d", "max_pool2d_1", "tanh"],
-        "vgg": ["features.2", "features.6", "features.10", "features.14"],
-        "recurrent": ["lstm", "gru"],
-        "cnn4": ["pool1", "pool2", "relu3"],
-    }
-    for name, expected in labels.items():
-        found = Reader(captured(name).graph, "*", captured(name).architecture.batch(2)).points
-        assert [point.label for point in found] == expected
-
-
-def test_numbers_names_and_globs_name_the_same_points_once() -> None:
-    architecture = build("vgg")
-    reader = Reader(architecture.network, [1, "features.2", "features.[26]", 2], architecture.batch(2))
-    assert [(point.label, point.index) for point in reader.points] == [("features.2", 1), ("features.6", 2)]
-
-
-def test_a_second_name_of_a_module_is_the_call_under_that_name() -> None:
-    architecture = build("nested_shared")
-    net, x = architecture.network, architecture.batch(3)
-    values = Reader(net, ["a", "b", "block@1"], architecture.batch(2)).activations(x)
-    assert torch.equal(values["a"], net.a(x))
-    assert torch.equal(values["block@1"], net.block(net.block(net.a(x))))
-    assert torch.equal(values["b"], net.a(values["block@1"]))
-
-
-class Namesakes(nn.Module):
-    """A module is called `relu`, and so is an operation before it."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.first, self.second, self.relu = nn.Linear(3, 3), nn.Linear(3, 2), nn.ReLU()
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.relu(self.second(torch.relu(self.first(x)))) * 2.0
-
-
-def test_an_operation_with_the_name_of_a_module_has_parentheses() -> None:
-    net, x = Namesakes(), torch.randn(4, 3)
-    values = Reader(net, ["*", "relu"], x).activations(x)
-    assert list(values) == ["relu()", "relu"]
-    assert torch.equal(values["relu()"], torch.relu(net.first(x)))
-    assert torch.equal(values["relu"] * 2, net(x))
-
-
 def test_the_network_computes_in_evaluation_mode_while_it_is_read() -> None:
     architecture = build("depthwise", torch.float64)
     x = architecture.batch(4)
@@ -198,6 +137,101 @@ def test_the_network_computes_in_evaluation_mode_while_it_is_read() -> None:
     architecture.network.train()
     assert torch.equal(reader.activations(x)["7"], values)
     assert torch.equal(reader.gradients(x, loss)["7"], gradients)
+
+
+def test_one_reading_holds_all_that_its_parts_give(read: Read) -> None:
+    x = read.architecture.batch(3)
+    reading, values = read.reader.read(x, loss), read.reader.read(x)
+    logits = read.graph(x)
+    assert_close(reading.logits, logits, 1e-12)
+    assert_close(reading.losses, loss(logits), 1e-12)
+    assert (values.losses, values.gradients, values.through) == (None, {}, {})
+    assert_close(values.logits, logits, 1e-12)
+    assert list(reading.activations) == list(reading.gradients) == [point.label for point in read.reader.points]
+    for label, value in reading.activations.items():
+        assert_close(value, values.activations[label], 1e-12)
+    everything = [reading.logits, reading.losses, *reading.activations.values(), *reading.gradients.values()]
+    assert not any(tensor.requires_grad for tensor in everything)
+
+
+class Spy(nn.Module):
+    """Notes whether a gradient comes by."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gradients = 0
+        self.is_differentiated = False
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.is_differentiated = x.requires_grad
+        if x.requires_grad and not torch.compiler.is_exporting():
+            x.register_hook(self.note)
+        return x * 1
+
+    def note(self, gradient: Tensor) -> None:
+        self.gradients += 1
+
+
+def test_no_gradient_goes_beyond_the_earliest_point_or_to_a_weight() -> None:
+    x, weights = torch.randn(3, 4), nn.Linear(4, 4)
+    spies = [Spy() for _ in range(3)]
+    net = nn.Sequential(weights, spies[0], nn.Tanh(), spies[1], nn.Linear(4, 4), spies[2], nn.Tanh(), nn.Linear(4, 3))
+    Reader(net, ["6", "2"], x).gradients(x[:1], loss)
+    assert [spy.gradients for spy in spies] == [0, 1, 1]
+    assert [spy.is_differentiated for spy in spies] == [False, True, True]
+    assert all(parameter.grad is None and parameter.requires_grad for parameter in net.parameters())
+
+
+DEVICES = [
+    "cpu",
+    pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")),
+]
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize(("precision", "unit"), [("32-true", 2**-23), ("bf16-mixed", 2**-8), ("16-mixed", 2**-11)])
+def test_a_lower_precision_reads_the_same_up_to_its_rounding(precision: str, unit: float, device: str) -> None:
+    architecture = build("vgg")
+    net, x = architecture.network.to(device), architecture.batch(6).to(device)
+    for parameter in net.parameters():
+        parameter.data = parameter.data.to(torch.bfloat16).to(parameter.dtype)  # the same in all precisions
+    exact, same = copy.deepcopy(net).cpu().double(), x.cpu().double()
+    reading = Reader(net, "*", x, precision=precision, through=True).read(x, loss)
+    expected = Reader(exact, "*", same, through=True).read(same, loss)
+    share = 40 * unit  # some ten layers with a few roundings each
+    half = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}.get(precision, torch.float32)
+    assert {value.dtype for value in reading.activations.values()} == {half}
+    found = {"logits": reading.logits, "losses": reading.losses, **reading.gradients}
+    wanted = {"logits": expected.logits, "losses": expected.losses, **expected.gradients}
+    for name, call in reading.through.items():
+        found |= {f"{name} in": call.norm_in, f"{name} out": call.norm_out}
+        wanted |= {f"{name} in": expected.through[name].norm_in, f"{name} out": expected.through[name].norm_out}
+    for name, value in found.items():
+        assert (value.dtype, value.device.type) == (torch.float32, device)
+        error = (value.cpu().double() - wanted[name]).norm() / wanted[name].norm()
+        assert error <= share, (name, float(error))
+    if precision != "32-true":
+        assert (reading.logits.cpu().double() - expected.logits).abs().max() > 1e-6  # it was computed in half precision
+
+
+def test_gradients_too_small_or_too_large_for_half_precision_are_scaled() -> None:
+    net = nn.Sequential(nn.Linear(4, 4), nn.Tanh(), nn.Linear(4, 4), nn.Tanh(), nn.Linear(4, 3))
+    x = torch.randn(3, 4)
+    reader, exact = Reader(net, "*", x, precision="16-mixed"), Reader(net, "*", x)
+    for factor in (1e-8, 1.0, 1e4):  # half precision holds 6e-8 to 65504
+        found = reader.gradients(x, lambda logits, factor=factor: factor * logits.sum(1))
+        for label, gradient in exact.gradients(x, lambda logits, factor=factor: factor * logits.sum(1)).items():
+            assert_close(found[label], gradient, 0.02)
+
+
+def test_an_unknown_precision_and_an_empty_example_are_refused() -> None:
+    net = build("mlp").network
+    with pytest.raises(InputError, match="precision must be one of 32-true, bf16-mixed, 16-mixed, got 'half'"):
+        Reader(net, "*", torch.zeros(2, 6), precision="half")
+    with pytest.raises(InputError, match="the example must hold at least one sample, got none"):
+        Reader(net, "*", torch.zeros(0, 6))
+    with pytest.raises(InputError, match="inputs must be a tensor, or a tuple or mapping of tensors, got str"):
+        Reader(net, "1", torch.zeros(2, 6)).read("x")
 
 
 def snapshot(network: nn.Module) -> list[object]:
@@ -242,49 +276,6 @@ def test_the_network_is_left_as_it_was_found_also_after_an_error(name: str) -> N
                 reader.gradients(x.double(), loss)
 
 
-class Branching(nn.Module):
-    """Its control flow depends on values, so that it has no graph."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.first, self.shared, self.last = nn.Linear(4, 3), nn.Linear(3, 3), nn.Linear(3, 2)
-        self.pair = nn.Identity()
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = torch.tanh(self.first(x))
-        x = self.shared(x) if x.sum() > 1e6 else self.shared(-x)
-        return self.last(self.shared(torch.relu_(x)))
-
-
-def test_a_network_without_a_graph_is_read_at_its_modules() -> None:
-    net, x = Branching().double(), torch.randn(5, 4, dtype=torch.float64)
-    reader = Reader(net, ["first", "shared@0", "shared@1"], x)
-    values, gradients = reader.activations(x), reader.gradients(x, loss)
-    assert torch.equal(values["shared@0"], net.shared(-torch.tanh(net.first(x))))
-    assert torch.equal(values["shared@1"], net.shared(torch.relu(values["shared@0"])))
-    leaf = values["shared@0"].requires_grad_()
-    total = loss(net.last(net.shared(torch.relu(leaf)))).sum()
-    assert_close(gradients["shared@0"], torch.autograd.grad(total, leaf)[0], 1e-12)
-
-
-@pytest.mark.parametrize(
-    ("layer", "message"),
-    [
-        ("shared", "layer 'shared' is called several times: name one of shared@0, shared@1"),
-        ("shared@7", "layer 'shared@7' did not run"),
-        ("shared@x", "layer 'shared@x' must be a name, or a name and the number of a call as in shared@0"),
-        ("firts", "no layer 'firts' in the network: did you mean first"),
-        (1, "layer 1 needs the network's graph, but Branching cannot be captured"),
-        ("*", "layer '\\*' needs the network's graph, but Branching cannot be captured"),
-        ("pair", "layer 'pair' did not run"),
-    ],
-)
-def test_wrong_layers_of_a_network_without_a_graph_are_named(layer: int | str, message: str) -> None:
-    x = torch.randn(5, 4)
-    with pytest.raises(InputError, match=message):
-        Reader(Branching(), layer, x).activations(x)
-
-
 class Odd(nn.Module):
     """Every way in which a point can fail to have per-sample gradients."""
 
@@ -322,7 +313,6 @@ class Turned(nn.Module):
 @pytest.mark.parametrize(
     ("way", "layer", "message"),
     [
-        ("tuple", "pairs", "the output of layer 'pairs' must be one tensor, got tuple"),
         ("turned", "turned", "the output of layer 'turned' must be one tensor with the batch first"),
         ("aside", "aside", "no gradient reaches layer 'aside': the loss does not depend on it"),
         ("mixed", "layer", "the samples of a batch mix after layer 'layer'"),
