@@ -61,7 +61,7 @@ def test_a_users_network_comes_back_bit_for_bit(make_opened: Callable[..., Opene
     assert load_run(tmp_path).origin == opened.origin
 
 
-@pytest.mark.parametrize("name", ["vgg_digits", "resnet20"])
+@pytest.mark.parametrize("name", ["vgg_digits", "resnet20", "lenet_300_100"])
 def test_a_network_of_the_zoo_comes_back_bit_for_bit_as_itself(tmp_path: Path, name: str) -> None:
     opened = open_network(name, classes=7, shape=(2, 32, 32) if name == "resnet20" else (2, 8, 8), seed=3)
     opened.network.mean.fill_(0.25)

@@ -13,6 +13,7 @@ from corank.zoo import Batches, Split, build, load_data, network_names, training
 def test_every_network_has_a_training_that_steps_downhill(name: str) -> None:
     options = training_defaults(name, "digits")
     assert options.augment is None
+    assert options.optimiser == ("sgd" if name in network_names() else "adamw")  # the zoo's have rows of their own
     weight = torch.nn.Parameter(torch.tensor([3.0]))
     optimiser = options.make_optimiser([weight])
     assert optimiser.param_groups[0]["lr"] == options.learning_rate

@@ -183,7 +183,7 @@ def _from_zoo(
 ) -> Opened:
     shape = shape or (input_shape(name) if dataset is None else dataset.shape)
     count = classes if classes is not None else (10 if dataset is None else dataset.classes)
-    network = build(name, classes=count, in_channels=shape[0], generator=torch.Generator().manual_seed(seed))
+    network = build(name, classes=count, shape=shape, generator=torch.Generator().manual_seed(seed))
     mean, std = ((0.0,) * shape[0], (1.0,) * shape[0]) if dataset is None else (dataset.mean, dataset.std)
     if weights is not None:
         mean, std = _fill(network, weights) or (mean, std)

@@ -265,7 +265,7 @@ def read_json(file: Path) -> dict[str, Any]:
 def _rebuild(folder: Path, origin: Origin, normalisation: Mapping[str, Any] | None) -> nn.Module:
     if origin.zoo_name is None:
         return load_graph(folder)
-    network = build(origin.zoo_name, classes=int(origin.classes or 0), in_channels=origin.shape[0])
+    network = build(origin.zoo_name, classes=int(origin.classes or 0), shape=origin.shape)
     if normalisation is not None:
         network = Normalised(network, normalisation["mean"], normalisation["std"])
     load_weights(network, load_tensors(folder / "weights.safetensors"), folder / "weights.safetensors")

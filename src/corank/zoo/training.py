@@ -59,16 +59,27 @@ class TrainingDefaults:
         return torch.optim.AdamW(parameters, lr=self.learning_rate, weight_decay=self.weight_decay)
 
 
+_MNIST = TrainingDefaults(epochs=5, batch_size=128, learning_rate=0.05)
 _CIFAR = TrainingDefaults(epochs=60, batch_size=128, learning_rate=0.1)
-# Measured in test accuracy: cnn4 on MNIST 99.21 to 99.29 % after its 5 epochs (seeds 0, 1, 2), vgg_digits on the
-# digits 99.1 to 99.7 % after its 20 (seeds 0 to 5). The CIFAR rows are the custom of the field, not measured here.
+# Measured in test accuracy on MNIST after 5 epochs: cnn4 99.21 to 99.29 %, lenet_300_100 98.22 to 98.29 %,
+# lenet_500_300 98.11 to 98.39 %, fcnn_lw 94.46 to 94.84 %, cnn_lw 98.92 to 98.98 % (seeds 0, 1, 2), cnn_fc 99.15 %
+# (seed 0); vgg_digits on the digits 99.1 to 99.7 % after its 20 (seeds 0 to 5). The CIFAR rows are the custom of
+# the field, not measured here.
 _NETWORKS = {
-    "cnn4": TrainingDefaults(epochs=5, batch_size=128, learning_rate=0.05),
+    **dict.fromkeys(("lenet_300_100", "lenet_500_300", "fcnn_lw", "cnn_lw", "cnn_fc", "cnn4"), _MNIST),
     "vgg_digits": TrainingDefaults(epochs=20, batch_size=64, learning_rate=0.1),
-    "vgg19": replace(_CIFAR, learning_rate=0.05),
-} | {f"resnet{depth}": _CIFAR for depth in (20, 32, 44, 56, 110)}
+    **dict.fromkeys(("vgg7", "vgg16", "vgg16_3fc", "vgg19", "vgg19_3fc"), replace(_CIFAR, learning_rate=0.05)),
+    **dict.fromkeys(("resnet18", "resnet50", "preresnet20", "preresnet110"), _CIFAR),
+    **{f"resnet{depth}": _CIFAR for depth in (20, 32, 44, 56, 110)},
+}
 _OTHER = TrainingDefaults(epochs=20, batch_size=128, learning_rate=1e-3, optimiser="adamw", weight_decay=1e-2)
-_AUGMENT = {"cifar10-jpeg": CropAndFlip()}
+_PHOTOGRAPHS = ("cifar10", "cifar10-jpeg", "cifar100", "cifar100-coarse")
+# Clothes may be mirrored and hang a little aside; house numbers may not be mirrored; digits as small as those of MNIST
+# are centred, and have none.
+_AUGMENT = dict.fromkeys(_PHOTOGRAPHS, CropAndFlip()) | {
+    "fashion-mnist": CropAndFlip(padding=2),
+    "svhn": CropAndFlip(flip=False),
+}
 
 
 def training_defaults(network_name: str, data_name: str) -> TrainingDefaults:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -11,22 +12,43 @@ from torch import nn
 
 from corank.errors import InputError, near
 from corank.zoo.nets.cnn4 import cnn4
+from corank.zoo.nets.cnn_fc import cnn_fc
+from corank.zoo.nets.cnn_lw import cnn_lw
+from corank.zoo.nets.dense import fcnn_lw, lenet_300_100, lenet_500_300
 from corank.zoo.nets.initialise import he_initialise
+from corank.zoo.nets.preresnet import PreActivationResNet
 from corank.zoo.nets.resnet import ResNet
-from corank.zoo.nets.vgg import vgg19, vgg_digits
+from corank.zoo.nets.resnet_four_stages import resnet18, resnet50
+from corank.zoo.nets.vgg import vgg7, vgg16, vgg16_3fc, vgg19, vgg19_3fc, vgg_digits
+
+_MNIST, _CIFAR = (1, 28, 28), (3, 32, 32)
 
 
 @dataclass(frozen=True)
 class _Entry:
     make: Callable[..., nn.Module]
     shape: tuple[int, int, int]
+    is_dense: bool = False  # it flattens any input, and is made for its number of features
 
 
 _NETWORKS = {
-    "cnn4": _Entry(cnn4, (1, 28, 28)),
-    "vgg19": _Entry(vgg19, (3, 32, 32)),
+    "lenet_300_100": _Entry(lenet_300_100, _MNIST, is_dense=True),
+    "lenet_500_300": _Entry(lenet_500_300, _MNIST, is_dense=True),
+    "fcnn_lw": _Entry(fcnn_lw, _MNIST, is_dense=True),
+    "cnn_lw": _Entry(cnn_lw, _MNIST),
+    "cnn_fc": _Entry(cnn_fc, _MNIST),
+    "cnn4": _Entry(cnn4, _MNIST),
+    "vgg7": _Entry(vgg7, _CIFAR),
+    "vgg16": _Entry(vgg16, _CIFAR),
+    "vgg16_3fc": _Entry(vgg16_3fc, _CIFAR),
+    "vgg19": _Entry(vgg19, _CIFAR),
+    "vgg19_3fc": _Entry(vgg19_3fc, _CIFAR),
     "vgg_digits": _Entry(vgg_digits, (1, 8, 8)),
-} | {f"resnet{6 * n + 2}": _Entry(partial(ResNet, n), (3, 32, 32)) for n in (3, 5, 7, 9, 18)}
+    "resnet18": _Entry(resnet18, _CIFAR),
+    "resnet50": _Entry(resnet50, _CIFAR),
+    **{f"resnet{6 * n + 2}": _Entry(partial(ResNet, n), _CIFAR) for n in (3, 5, 7, 9, 18)},
+    **{f"preresnet{6 * n + 2}": _Entry(partial(PreActivationResNet, n), _CIFAR) for n in (3, 18)},
+}
 
 
 def network_names() -> tuple[str, ...]:
@@ -53,30 +75,38 @@ def input_shape(name: str) -> tuple[int, int, int]:
 
 
 def build(
-    name: str, *, classes: int, in_channels: int | None = None, generator: torch.Generator | None = None
+    name: str, *, classes: int, shape: tuple[int, ...] | None = None, generator: torch.Generator | None = None
 ) -> nn.Module:
     """A network of the zoo with fresh He-initialised weights, in training mode, without normalisation.
 
     Args:
         name: one of `network_names()`.
         classes: how many logits.
-        in_channels: channels of the input; by default those of `input_shape(name)`.
+        shape: of one input without the batch; by default `input_shape(name)`. Fully connected networks take any
+            shape, convolutional ones fit their first layer to the channels.
         generator: draws the weights; by default torch's global generator.
 
     Raises:
-        InputError: an unknown name, or a number below one.
+        InputError: an unknown name, a number below one, or vectors for a convolutional network.
 
     Example:
         >>> build("cnn4", classes=10)(torch.zeros(2, 1, 28, 28)).shape
         torch.Size([2, 10])
+        >>> build("lenet_300_100", classes=3, shape=(7,))(torch.zeros(2, 7)).shape
+        torch.Size([2, 3])
     """
     entry = _entry(name)
-    channels = entry.shape[0] if in_channels is None else in_channels
-    for option, value in (("classes", classes), ("in_channels", channels)):
-        if value < 1:
-            raise InputError(f"{option} of {name} must be at least 1, got {value}")
+    sizes = entry.shape if shape is None else tuple(shape)
+    if classes < 1:
+        raise InputError(f"classes of {name} must be at least 1, got {classes}")
+    if not sizes or min(sizes) < 1:
+        raise InputError(f"the shape of an input of {name} must be sizes of at least 1, got {sizes}")
+    if not entry.is_dense and len(sizes) != 3:
+        dense = ", ".join(other for other, known in _NETWORKS.items() if known.is_dense)
+        raise InputError(f"{name} takes images (channels, height, width), got shape {sizes}: for others name {dense}")
+    made_for = {"features": math.prod(sizes)} if entry.is_dense else {"in_channels": sizes[0]}
     with torch.random.fork_rng(devices=[]):  # the weights that torch draws first are thrown away
-        network = entry.make(classes=classes, in_channels=channels)
+        network = entry.make(classes=classes, **made_for)
     he_initialise(network, generator)
     return network
 

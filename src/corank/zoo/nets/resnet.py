@@ -29,22 +29,38 @@ class Subsample(nn.Module):
         return functional.pad(x[:, :, ::2, ::2], (0, 0, 0, 0, self.before, self.after))
 
 
+def plain_shortcut(in_channels: int, channels: int, stride: int) -> nn.Module:
+    """The identity or, into a stage of half the size, the shortcut without parameters.
+
+    Example:
+        >>> plain_shortcut(16, 16, stride=1)
+        Identity()
+    """
+    return nn.Identity() if stride == 1 else Subsample(channels - in_channels)
+
+
 class Block(nn.Module):
     """Two 3 x 3 convolutions beside a shortcut, ReLU after the sum.
+
+    Args:
+        in_channels: channels of the input.
+        channels: of the output.
+        stride: of the first convolution.
+        shortcut: by default the identity or, where the stride is more than one, the shortcut without parameters.
 
     Example:
         >>> Block(16, 32, stride=2)(torch.zeros(1, 16, 8, 8)).shape
         torch.Size([1, 32, 4, 4])
     """
 
-    def __init__(self, in_channels: int, channels: int, stride: int) -> None:
+    def __init__(self, in_channels: int, channels: int, stride: int, shortcut: nn.Module | None = None) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(in_channels, channels, 3, stride=stride, padding=1, bias=False)
         self.bn1 = nn.BatchNorm2d(channels)
         self.relu1 = nn.ReLU(inplace=True)
         self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(channels)
-        self.shortcut = nn.Identity() if stride == 1 else Subsample(channels - in_channels)
+        self.shortcut = shortcut or plain_shortcut(in_channels, channels, stride)
         self.relu2 = nn.ReLU(inplace=True)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
