@@ -38,6 +38,9 @@ LAUNCHER = (
 )
 
 
+KEYS = {"Tab": (9, ""), "Enter": (13, "\r"), " ": (32, " ")}  # virtual code and text
+
+
 @dataclass
 class OpenedPage:
     """A page that has been loaded, with everything that happened meanwhile."""
@@ -61,6 +64,20 @@ class OpenedPage:
             ".map(box => [box.width, box.height])"
         )
         return [(width, height) for width, height in self.evaluate(script)]
+
+    def press(self, *keys: str) -> None:
+        """Press keys one after the other, as on a keyboard."""
+        for key in keys:
+            code, text = KEYS[key]
+            for event in ("keyDown", "keyUp"):
+                sent = {"type": event, "key": key, "windowsVirtualKeyCode": code}
+                if text and event == "keyDown":
+                    sent["text"] = text
+                self.browser.call("Input.dispatchKeyEvent", self.session, **sent)
+
+    def as_printed(self) -> None:
+        """Lay the page out as for paper; its width stays."""
+        self.browser.call("Emulation.setEmulatedMedia", self.session, media="print")
 
     def screenshot(self, path: Path) -> Path:
         """The whole page as a PNG."""
@@ -93,7 +110,9 @@ class Browser:
         self.numbers = itertools.count(1)
         self.pages: dict[str, OpenedPage] = {}
 
-    def open(self, path: Path, *, width: int = 1280, height: int = 900, dark: bool = False) -> OpenedPage:
+    def open(
+        self, path: Path, *, width: int = 1280, height: int = 900, dark: bool = False, scripts: bool = True
+    ) -> OpenedPage:
         """Load a file and wait until it and everything that it asked for has been dealt with."""
         target = self.call("Target.createTarget", url="about:blank")["targetId"]
         session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
@@ -106,12 +125,14 @@ class Browser:
         )  # fmt: skip
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.call("Emulation.setEmulatedMedia", session, features=[scheme])
+        self.call("Emulation.setScriptExecutionDisabled", session, value=not scripts)
         self.call("Page.navigate", session, url=page.url)
         self.wait(lambda message: message.get("method") == "Page.loadEventFired" and message["sessionId"] == session)
-        self.call(
-            "Runtime.evaluate", session, awaitPromise=True,
-            expression="new Promise(done => requestAnimationFrame(() => setTimeout(done, 200)))",
-        )  # fmt: skip
+        if scripts:
+            self.call(
+                "Runtime.evaluate", session, awaitPromise=True,
+                expression="new Promise(done => requestAnimationFrame(() => setTimeout(done, 200)))",
+            )  # fmt: skip
         return page
 
     def call(self, method: str, session: str | None = None, **parameters: Any) -> Any:
@@ -182,5 +203,5 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def open_page(browser: Browser) -> Callable[..., OpenedPage]:
-    """`open_page(path, width=1280, height=900, dark=False)` loads a file and gives back an `OpenedPage`."""
+    """`open_page(path, width=1280, height=900, dark=False, scripts=True)` loads a file as an `OpenedPage`."""
     return browser.open

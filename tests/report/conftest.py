@@ -7,14 +7,32 @@ from collections.abc import Callable
 
 import pytest
 import torch
+from torch import Tensor
 
-from corank.measure import ActiveLayer, ActiveNeurons, ActiveSubspaces
-from corank.result import Interval
+from corank.measure import (
+    ActivationLayer,
+    ActivationSpectra,
+    ActiveLayer,
+    ActiveNeurons,
+    ActiveSubspaces,
+    Bounds,
+    CushionLayer,
+    FeatureProbes,
+    InformationLayer,
+    LayerCushions,
+    LayerInformation,
+    ProbeLayer,
+    WeightLayer,
+    WeightSpectra,
+)
+from corank.result import Interval, Result
 from tests.chromium import browser, open_page
 
 __all__ = ["browser", "open_page"]
 
 ENERGY, NORM = Interval(3, 5), Interval(2, 2)
+HELD_OUT = 200
+NAME = "features.{}"
 Measured = Callable[..., ActiveSubspaces]
 
 
@@ -22,6 +40,15 @@ Measured = Callable[..., ActiveSubspaces]
 def measured() -> Measured:
     """`measured(layers, directions, ...)` makes a result with geometric spectra."""
     return make
+
+
+def scattered(place: int, classes: int = 10, samples: int = HELD_OUT) -> tuple[Tensor, Tensor]:
+    """Points on a circle, each class at its angle and closer together the deeper the layer, and their classes."""
+    chance = torch.Generator().manual_seed(place)
+    labels = torch.arange(samples) % classes
+    angle = 2 * math.pi * labels / classes
+    centres = torch.stack([angle.cos(), angle.sin()], dim=1)
+    return centres + torch.randn(samples, 2, generator=chance) / (2 + 2 * place), labels
 
 
 def make(
@@ -34,12 +61,15 @@ def make(
     energy: Interval = ENERGY,
     norm: Interval = NORM,
     held_out: bool = True,
-    name: str = "features.{}",
+    bootstrap: bool = True,
+    classes: int = 10,
+    name: str = NAME,
 ) -> ActiveSubspaces:
     def layer(place: int) -> ActiveLayer:
         eigenvalues = tuple(decay ** (k * (1 + place / layers)) for k in range(directions))
         trace = sum(eigenvalues) * 1.1
         captured = tuple(sum(eigenvalues[: k + 1]) / trace for k in range(directions)) if held_out else ()
+        points, labels = scattered(place, classes) if held_out else (torch.zeros(0, 2), torch.zeros(0).long())
         return ActiveLayer(
             layer=name.format(place),
             index=place,
@@ -53,6 +83,14 @@ def make(
             eigenvalues=eigenvalues,
             uncertainty=uncertainty,
             mean_squared_gradient=trace,
+            layout="all features of a sample in one row",
+            eigenvalues_low=tuple(0.8 * value for value in eigenvalues) if bootstrap else (),
+            eigenvalues_high=tuple(1.3 * value for value in eigenvalues) if bootstrap else (),
+            subspace_error=(0.1,) * directions if bootstrap else (),
+            mean_squared_along=sum(eigenvalues),
+            response=None,
+            variables=points,
+            variable_labels=labels,
             directions=torch.eye(directions, max(width, directions)),
         )
 
@@ -62,4 +100,137 @@ def make(
         epsilon=0.05,
         samples=4096,
         samples_heldout=1000 if held_out else 0,
+        loss="cross entropy to the true labels, network in evaluation mode",
+        layout="all features of a sample in one row",
+        precision="32-true",
     )
+
+
+def make_activations(
+    layers: int = 4, directions: int = 12, *, classes: int = 10, known: bool = True, name: str = NAME
+) -> ActivationSpectra:
+    """Geometric spectra; where not `known`, all values and no points, as after a layer of zeros."""
+
+    def layer(place: int) -> ActivationLayer:
+        values = tuple(0.7 ** (k * (1 + place / layers)) if known else 0.0 for k in range(directions))
+        total = 1.2 * sum(value**2 for value in values)
+        ratios = tuple(sum(v**2 for v in values[: k + 1]) / total if total else math.nan for k in range(directions))
+        points, labels = scattered(place, classes)
+        return ActivationLayer(
+            layer=name.format(place),
+            index=place,
+            width=512,
+            samples=4096,
+            singular_values=values,
+            uncertainty=1e-3,
+            mean_squared_activation=total,
+            variance_ratios=ratios,
+            directions_needed=ENERGY,
+            captured_heldout_by_rank=ratios,
+            class_variance_ratios=tuple(
+                0.5 + 0.4 * place / layers + 0.005 * k if known else None for k in range(classes)
+            ),
+            components=points if known else torch.full((HELD_OUT, 2), math.nan),
+            component_labels=labels,
+            directions=torch.eye(directions, 512),
+        )
+
+    return ActivationSpectra(
+        layers=tuple(layer(place) for place in range(layers)), centred=False, epsilon=0.05, samples=4096,
+        samples_heldout=1000, layout="all features of a sample in one row",
+    )  # fmt: skip
+
+
+def make_weights(layers: int = 4, *, rest: int = 500, known: bool = True, name: str = NAME) -> WeightSpectra:
+    def layer(place: int) -> WeightLayer:
+        rows, columns = 64 * (1 + place % 4), 576
+        return WeightLayer(
+            layer=name.format(place),
+            kind="convolution",
+            index=place,
+            rows=rows,
+            columns=columns,
+            parameters=rows * (columns + 1),
+            effective_rank=rows**0.5 * 0.8 if known else math.nan,
+            effective_sparsity=(rows * columns) ** 0.5 * 0.7,
+            stable_rank=rows * 0.2 if known else math.nan,
+            spectral_norm=2.0,
+            singular_values=(2.0,) * rows,
+        )
+
+    found = tuple(layer(place) for place in range(layers))
+    return WeightSpectra(layers=found, parameters=sum(one.parameters for one in found) + rest)
+
+
+def make_cushions(layers: int = 4, *, least: float = 0.004, known: bool = True, name: str = NAME) -> LayerCushions:
+    def layer(place: int) -> CushionLayer:
+        deeper = 1 + place / layers
+        quantiles = (least, *(0.02 * deeper, 0.03 * deeper, 0.04 * deeper, 0.05 * deeper, 0.08 * deeper, 0.2 * deeper))
+        return CushionLayer(
+            layer=name.format(place),
+            kind="convolution",
+            samples=4096,
+            samples_left_out=0,
+            cushion=quantiles[0],
+            cushion_kernel=4 * quantiles[0],
+            median=quantiles[3],
+            quantiles=quantiles if known else (math.nan,) * 7,
+            edges=(0.0, 0.1, 0.4),
+            counts=(4000, 96),
+        )
+
+    return LayerCushions(layers=tuple(layer(place) for place in range(layers)), samples=4096)
+
+
+def make_information(layers: int = 4, *, known: bool = True, name: str = NAME) -> LayerInformation:
+    limit, entropy = math.log(1000), math.log(10)
+
+    def layer(place: int) -> InformationLayer:
+        gone = place / max(layers - 1, 1)
+        low, high = (limit * (1 - 0.6 * gone) - 0.4 * gone, limit * (1 - 0.5 * gone))
+        label = (entropy * (0.95 - 0.5 * gone), entropy * (1.02 - 0.3 * gone))
+        return InformationLayer(
+            layer=name.format(place),
+            index=place,
+            width=512,
+            samples=1000,
+            limit=limit,
+            input=Bounds(low=low if known else math.nan, high=high, is_saturated=high > limit - math.log(2)),
+            label=Bounds(low=label[0], high=label[1], is_saturated=False),
+            label_entropy=entropy,
+        )
+
+    return LayerInformation(
+        layers=tuple(layer(place) for place in range(layers)), noise_variance=0.1, samples=1000, label_entropy=entropy
+    )
+
+
+def make_probes(layers: int = 4, *, known: bool = True, name: str = NAME) -> FeatureProbes:
+    def layer(place: int) -> ProbeLayer:
+        deep = place / layers
+        return ProbeLayer(
+            layer=name.format(place),
+            index=place,
+            width=512,
+            samples=1000,
+            samples_left_out=0,
+            rank=10,
+            all_features=0.7 + 0.2 * deep if known else math.nan,
+            active=0.6 + 0.3 * deep if known or place % 2 else math.nan,
+            principal=0.4 + 0.4 * deep,
+            network=0.93,
+            chance=0.11,
+            converged=True,
+        )
+
+    return FeatureProbes(layers=tuple(layer(place) for place in range(layers)), samples=1000, folds=5, ridge=1.0)
+
+
+MAKERS: dict[str, Callable[..., Result]] = {
+    "gradients": make,
+    "activations": make_activations,
+    "weights": make_weights,
+    "cushions": make_cushions,
+    "information": make_information,
+    "probes": make_probes,
+}

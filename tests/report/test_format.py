@@ -21,6 +21,7 @@ from corank.report.format import (
     is_missing,
     milliseconds,
     number,
+    order_key,
     percent,
     ratio,
     storage,
@@ -115,3 +116,21 @@ def test_a_small_loss_is_not_called_none() -> None:
     assert percent(-0.0001) == f">{SPACE}{MINUS}0.1{SPACE}%"
     assert ratio(0.4999) == "0.50×"
     assert cell([True, False]) == "yes, no"
+
+
+@given(st.lists(st.integers(-1000, 1000) | st.floats(-1e6, 1e6), min_size=2))
+def test_quantities_are_ordered_by_value_and_not_by_their_text(values: list[float]) -> None:
+    assert sorted(values, key=order_key) == sorted(values)
+
+
+@given(st.integers(0, 99), st.integers(0, 99))
+def test_a_range_stands_between_its_ends(low: int, width: int) -> None:
+    key = order_key(Interval(low, low + width))
+    assert key is not None
+    assert low <= key <= low + width
+
+
+def test_what_has_no_order_has_no_key() -> None:
+    assert [order_key(value) for value in (None, math.nan, Missing("why"), "", "a", (1, 2), Interval(None, None))] == (
+        [None] * 7
+    )

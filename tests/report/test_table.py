@@ -34,5 +34,17 @@ def test_quantities_are_told_from_words() -> None:
     assert not Table(COLUMNS, ((1, True, None),)).is_numeric(2)
 
 
+@pytest.mark.parametrize("cell", ["a" * 200, 10**15])
+def test_quantities_need_their_whole_width_and_words_wrap(cell: object) -> None:
+    width = Table((Column("layer"), Column("a b c d")), (("conv1", cell),)).width_em
+    shortest = Table((Column("layer"), Column("a b c d")), (("conv1", 1),)).width_em
+    letters = (width - shortest) / 0.66 + 1
+    assert letters == pytest.approx(len("1,000,000,000,000,000") if isinstance(cell, int) else 24)
+
+
+def test_one_row_needs_no_order() -> None:
+    assert [Table(COLUMNS, (("a", 1, 0.5),) * rows).is_sortable for rows in range(3)] == [False, False, True]
+
+
 def test_a_column_never_formats_what_is_missing() -> None:
     assert COLUMNS[2].text(Missing("not run")) == COLUMNS[2].text(float("nan")) == MISSING

@@ -142,6 +142,33 @@ def axis_count(count: float) -> str:
     return (digits.rstrip("0").rstrip(".") if "." in digits else digits) + space + unit
 
 
+def axis_number(value: float) -> str:
+    """A round number on an axis, of any sign and size.
+
+    Example:
+        >>> [axis_number(value) for value in (-0.25, 0.0, 30.0, 2e-7)]
+        ['−0.25', '0', '30', '2e−07']
+    """
+    return f"{value:g}".replace("-", MINUS)
+
+
+def order_key(value: object) -> float | None:
+    """Where a quantity stands among others when they are sorted; None for what is missing, words and lists.
+
+    A certified range stands at its middle, and with one known end there.
+
+    Example:
+        >>> [order_key(value) for value in (2048, Interval(3, 5), Interval(7, None), math.nan, "conv1", True)]
+        [2048.0, 4.0, 7.0, None, None, None]
+    """
+    if isinstance(value, Interval):
+        ends = [end for end in (value.low, value.high) if end is not None]
+        return sum(ends) / len(ends) if ends else None
+    if is_missing(value) or isinstance(value, bool) or not isinstance(value, Real):
+        return None
+    return float(value)
+
+
 def storage(size: float | None) -> str:
     r"""A size given in bytes; a MB is 2^20 bytes.
 

@@ -1,7 +1,8 @@
 """The colours of page and figures: each has a counterpart for a dark background.
 
 Series run by depth through one ramp from blue to orange; both ends and everything between stand out from the
-background by a contrast of at least 3 to 1, in light and in dark.
+background by a contrast of at least 3 to 1, in light and in dark. Ten classes have colours that stay apart in every
+kind of colour blindness too; markers tell them apart without any colour.
 """
 
 from __future__ import annotations
@@ -34,6 +35,20 @@ _RAMP = (
     SECOND,
 )
 
+CLASSES = (
+    Colour("#183c60", "#48a8f0"),
+    Colour("#c08418", "#fcd818"),
+    Colour("#f024a8", "#fc78a8"),
+    Colour("#3c7860", "#307860"),
+    Colour("#b46cfc", "#90549c"),
+    Colour("#6c0c24", "#d8300c"),
+    Colour("#009cc0", "#00fcfc"),
+    Colour("#605400", "#90a860"),
+    Colour("#6030a8", "#7854e4"),
+    Colour("#789054", "#b4fc84"),
+)
+"""Of classes, which have no order."""
+
 
 def depth_colours(count: int) -> list[Colour]:
     """The colours of so many layers, from the first to the last.
@@ -63,5 +78,5 @@ def _mixed(start: str, end: str, weight: float) -> str:
 
 
 _STEPS = [_on_ramp(step / 256) for step in range(257)]
-DARK = {colour.light: colour.dark for colour in (*_STEPS, INK, MUTED, LINE, TRACK, PAPER, ACCENT, SECOND)}
+DARK = {colour.light: colour.dark for colour in (*_STEPS, *CLASSES, INK, MUTED, LINE, TRACK, PAPER, ACCENT, SECOND)}
 """The dark counterpart of every colour of the palette."""

@@ -12,6 +12,9 @@ from typing import Any
 from corank.errors import InputError
 from corank.report.format import MISSING, Missing, cell, is_missing
 
+_LETTER, _BETWEEN = 0.66, 0.9  # em: a letter of common sans-serif fonts, the room between columns
+_WRAPPED, _FOOTNOTE = 24, 2  # letters: of words that may wrap, of the sign of a footnote
+
 
 @dataclass(frozen=True)
 class Column:
@@ -67,6 +70,32 @@ class Table:
                 raise InputError(
                     f"row {place} must have {len(self.columns)} values, one a column, got {len(row)}: {row}"
                 )
+
+    @property
+    def is_sortable(self) -> bool:
+        """Whether another order of the rows exists."""
+        return len(self.rows) > 1
+
+    @property
+    def width_em(self) -> float:
+        """How wide it is at least, in units of its type size: quantities stand on one line, heads wrap at spaces.
+
+        Paper does not scroll, so that the page chooses the type size there by this.
+
+        Example:
+            >>> narrow, wide = (Table((Column("layer"), Column("width")), (("conv1", n),)) for n in (8, 10**9))
+            >>> narrow.width_em < wide.width_em
+            True
+        """
+        return sum(_LETTER * self.letters(place) + _BETWEEN for place in range(len(self.columns)))
+
+    def letters(self, place: int) -> int:
+        """The letters of the longest line of a column, as `width_em` counts it."""
+        column = self.columns[place]
+        lines = [len(column.text(row[place])) + _FOOTNOTE * isinstance(row[place], Missing) for row in self.rows]
+        longest = max(lines, default=0)
+        head = max(map(len, column.title.split()), default=0)
+        return max(head, longest if self.is_numeric(place) else min(longest, _WRAPPED))
 
     @property
     def reasons(self) -> tuple[str, ...]:

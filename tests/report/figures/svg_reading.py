@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from xml.etree import ElementTree
+
+import numpy as np
 
 NAMESPACE = "{http://www.w3.org/2000/svg}"
 Point = tuple[float, float]
@@ -43,3 +46,10 @@ def areas(svg: str, colour: str) -> list[list[Point]]:
             left, down = float(use.attrib["x"]), float(use.attrib["y"])
             found.append([(left + float(x), down + float(y)) for x, y in corners])
     return found
+
+
+def are_on_one_scale(values: Sequence[float], pixels: Sequence[float], *, falling: bool = False) -> bool:
+    """Whether pixels are a straight line of the values; coordinates are written to a hundredth of a pixel."""
+    assert len(values) == len(pixels) > 2, (len(values), len(pixels))
+    slope, start = np.polyfit(values, pixels, 1)
+    return bool((slope < 0) == falling and np.abs(slope * np.asarray(values) + start - pixels).max() < 0.011)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from xml.etree import ElementTree
 
 import matplotlib
@@ -9,24 +10,40 @@ import pytest
 from corank.errors import InputError
 from corank.report import Figure, figures_of
 from corank.result import Interval
-from tests.report.conftest import make
+from tests.report.conftest import MAKERS, make, make_activations
 
+HOSTILE = "</text><script>x{}</script> $\\frac{{1}}$ & \x00\ud800 \"'"
 SHAPES = {
     "several layers": {},
     "one layer": {"layers": 1},
     "one direction": {"layers": 1, "directions": 1, "width": 1, "energy": Interval(1, 1), "norm": Interval(1, 1)},
-    "sixty layers": {"layers": 60, "directions": 3, "name": "encoder.layers.{}.attention.out_proj"},
     "open intervals": {"energy": Interval(3, None), "norm": Interval(None, None)},
     "nothing held out": {"held_out": False},
-    "no uncertainty": {"uncertainty": 0.0},
+    "no uncertainty and no bootstrap": {"uncertainty": 0.0, "bootstrap": False},
     "vanishing eigenvalues": {"decay": 0.0},
-    "hostile names": {"name": "</text><script>x{}</script> $\\frac{{1}}$ & \x00\ud800 \"'"},
+    "hostile names": {"name": HOSTILE},
 }
+OTHERS = {
+    "hostile names": {"name": HOSTILE},
+    "one layer of unknown values": {"layers": 1, "known": False},
+    "a hundred and ten layers": {"layers": 110, "name": "encoder.layers.{}.attention.out_proj"},
+}
+NAMES = {
+    "gradients": ["active-neurons", "spectra", "captured", "active-variables"],
+    "activations": ["activation-spectra", "variance-ratios", "principal-components"],
+    "weights": ["parameters", "weight-ranks"],
+    "cushions": ["cushions"],
+    "information": ["information-plane"],
+    "probes": ["probes"],
+}
+CASES = [("gradients", shape, options) for shape, options in SHAPES.items()]
+CASES += [(kind, shape, options) for kind in list(MAKERS)[1:] for shape, options in OTHERS.items()]
 
 
-@pytest.fixture(params=SHAPES, scope="module")
+@pytest.fixture(params=CASES, ids=lambda case: f"{case[0]}: {case[1]}", scope="module")
 def drawn(request: pytest.FixtureRequest) -> dict[str, Figure]:
-    return figures_of(make(**SHAPES[request.param]))
+    kind, _, options = request.param
+    return figures_of(MAKERS[kind](**options))
 
 
 def both(figures: dict[str, Figure]) -> list[tuple[str, str]]:
@@ -34,9 +51,17 @@ def both(figures: dict[str, Figure]) -> list[tuple[str, str]]:
     return wide + [(f"figure-{name}--narrow", figure.svg_narrow) for name, figure in figures.items()]
 
 
-def test_a_measurement_has_three_figures_with_captions(drawn: dict[str, Figure]) -> None:
-    assert list(drawn) == ["active-neurons", "spectra", "captured"]
+@pytest.mark.parametrize("kind", MAKERS)
+def test_every_measurement_has_its_figures_with_captions(kind: str) -> None:
+    drawn = figures_of(MAKERS[kind]())
+    assert list(drawn) == NAMES[kind]
     assert all(figure.name == name and len(figure.caption) > 60 for name, figure in drawn.items())
+    assert all(re.search(r"aria-label=\"[^\"]{20,}\"", svg) for _, svg in both(drawn))
+
+
+def test_a_scatter_without_points_is_left_out() -> None:
+    assert list(figures_of(make(held_out=False))) == NAMES["gradients"][:3]
+    assert list(figures_of(make_activations(known=False))) == NAMES["activations"][:2]
 
 
 def test_every_id_is_the_figures_own_and_every_reference_resolves(drawn: dict[str, Figure]) -> None:
@@ -80,20 +105,21 @@ def test_texts_stand_on_the_sheet(drawn: dict[str, Figure]) -> None:
             assert 0 <= float(y) <= height
 
 
-@pytest.mark.parametrize("setting", [{}, {"font.size": 30, "lines.linewidth": 9, "svg.fonttype": "path"}])
-def test_one_result_gives_one_figure_byte_for_byte(measured, setting: dict) -> None:
-    first = figures_of(measured())
-    with matplotlib.rc_context(setting):
+@pytest.mark.parametrize("kind", MAKERS)
+def test_one_result_gives_one_figure_byte_for_byte(kind: str) -> None:
+    first = figures_of(MAKERS[kind](2))
+    with matplotlib.rc_context({"font.size": 30, "lines.linewidth": 9, "svg.fonttype": "path"}):
         before = dict(matplotlib.rcParams)
-        assert figures_of(measured()) == first
+        assert figures_of(MAKERS[kind](2)) == first
         assert dict(matplotlib.rcParams) == before
 
 
 def test_a_type_without_figures_is_named() -> None:
-    with pytest.raises(InputError, match="figures exist for ActiveSubspaces, got dict"):
+    with pytest.raises(InputError, match=r"figures exist for ActiveSubspaces, .*LayerInformation.*, got dict"):
         figures_of({})
 
 
-def test_a_result_without_layers_is_refused(measured) -> None:
+@pytest.mark.parametrize("kind", MAKERS)
+def test_a_result_without_layers_is_refused(kind: str) -> None:
     with pytest.raises(InputError, match="at least one measured layer, got 0"):
-        figures_of(measured(layers=0))
+        figures_of(replace(MAKERS[kind](1), layers=()))

@@ -52,5 +52,24 @@ def test_few_layers_are_named_and_many_have_a_scale(measured) -> None:
 
 
 def test_zero_eigenvalues_are_left_out(measured) -> None:
-    svg = spectra(measured(layers=2, directions=5, decay=0.0)).svg
+    svg = spectra(measured(layers=2, directions=5, decay=0.0, bootstrap=False)).svg
     assert [len(marks(svg, colour.light)) for colour in depth_colours(2)] == [2, 2]  # the one dot, and its band's use
+
+
+def test_whiskers_end_where_the_bootstrap_interval_ends(measured) -> None:
+    result = measured(layers=1, directions=7)
+    figure = spectra(result)
+    (line,) = lines(figure, 1, 7)
+    shares = np.array(result.layers[0].eigenvalues) / result.layers[0].mean_squared_gradient
+    scale = np.polyfit(np.log10(shares), line[:, 1], 1)[0]
+    whiskers = [whisker for whisker in outlines(figure.svg, depth_colours(1)[0].light) if len(whisker) == 2]
+    drawn = {x: (below - y, above - y) for x, y in line for (at, below), (_, above) in whiskers if abs(at - x) < 0.02}
+    assert len(drawn) == 4  # every second of seven directions
+    for ends in drawn.values():
+        assert ends == pytest.approx((scale * np.log10(0.8), scale * np.log10(1.3)), abs=0.03)
+
+
+def test_whiskers_are_explained_where_they_are(measured) -> None:
+    assert "Whiskers" in spectra(measured(layers=10)).caption
+    assert "Whiskers" not in spectra(measured(layers=11)).caption
+    assert "Whiskers" not in spectra(measured(bootstrap=False)).caption

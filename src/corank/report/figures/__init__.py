@@ -1,9 +1,25 @@
 """Figures: one idea a file, found by the type of the result."""
 
+from corank.report.figures.activation_spectra import activation_spectra
+from corank.report.figures.active_neurons import active_neurons
+from corank.report.figures.active_variables import active_variables
 from corank.report.figures.by_type import figures_of
+from corank.report.figures.captured import captured
 from corank.report.figures.cost_against_accuracy import cost_against_accuracy
 from corank.report.figures.cost_bars import cost_bars
+from corank.report.figures.cushions import cushions
 from corank.report.figures.figure import Figure
+from corank.report.figures.information_plane import information_plane
+from corank.report.figures.parameters import parameters
+from corank.report.figures.principal_components import principal_components
+from corank.report.figures.probes import probes
+from corank.report.figures.spectra import spectra
 from corank.report.figures.tradeoff import Tradeoff
+from corank.report.figures.variance_ratios import variance_ratios
+from corank.report.figures.weight_ranks import weight_ranks
 
-__all__ = ["Figure", "Tradeoff", "cost_against_accuracy", "cost_bars", "figures_of"]
+__all__ = [
+    "Figure", "Tradeoff", "activation_spectra", "active_neurons", "active_variables", "captured",
+    "cost_against_accuracy", "cost_bars", "cushions", "figures_of", "information_plane", "parameters",
+    "principal_components", "probes", "spectra", "variance_ratios", "weight_ranks",
+]  # fmt: skip

@@ -2,14 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import singledispatch
 
 from corank.errors import InputError
-from corank.measure import ActiveSubspaces
+from corank.measure import (
+    ActivationSpectra,
+    ActiveSubspaces,
+    FeatureProbes,
+    LayerCushions,
+    LayerInformation,
+    WeightSpectra,
+)
+from corank.report.figures.activation_spectra import activation_spectra
 from corank.report.figures.active_neurons import active_neurons
+from corank.report.figures.active_variables import active_variables
 from corank.report.figures.captured import captured
+from corank.report.figures.cushions import cushions
 from corank.report.figures.figure import Figure
+from corank.report.figures.information_plane import information_plane
+from corank.report.figures.parameters import parameters
+from corank.report.figures.principal_components import principal_components
+from corank.report.figures.probes import probes
 from corank.report.figures.spectra import spectra
+from corank.report.figures.variance_ratios import variance_ratios
+from corank.report.figures.weight_ranks import weight_ranks
 from corank.result import Result
 
 
@@ -17,13 +34,22 @@ from corank.result import Result
 def figures_of(result: Result) -> dict[str, Figure]:
     """The figures of a result by name, in the order in which they are best read.
 
+    What a result does not hold has no figure: without held-out samples there is no scatter of them.
+
     Raises:
         InputError: results of this type have no figures, or this one is empty.
 
     Example:
-        >>> figures_of(3)
+        >>> from corank.measure import WeightLayer, WeightSpectra
+        >>> layer = WeightLayer(
+        ...     layer="fc", kind="linear", index=None, rows=2, columns=3, parameters=8, effective_rank=1.4,
+        ...     effective_sparsity=2.0, stable_rank=1.9, spectral_norm=1.0, singular_values=(1.0, 0.9),
+        ... )
+        >>> list(figures_of(WeightSpectra(layers=(layer,), parameters=8)))
+        ['parameters', 'weight-ranks']
+        >>> figures_of(3)  # doctest: +ELLIPSIS
         Traceback (most recent call last):
-        corank.errors.InputError: figures exist for ActiveSubspaces, got int
+        corank.errors.InputError: figures exist for ActiveSubspaces, ..., got int
     """
     known = ", ".join(kind.__name__ for kind in figures_of.registry if kind is not object)
     raise InputError(f"figures exist for {known}, got {type(result).__name__}")
@@ -31,6 +57,44 @@ def figures_of(result: Result) -> dict[str, Figure]:
 
 @figures_of.register
 def _(result: ActiveSubspaces) -> dict[str, Figure]:
-    if not result.layers:
-        raise InputError("figures need at least one measured layer, got 0")
-    return {figure.name: figure for figure in (active_neurons(result), spectra(result), captured(result))}
+    _check(result.layers)
+    return _by_name(active_neurons(result), spectra(result), captured(result), active_variables(result))
+
+
+@figures_of.register
+def _(result: ActivationSpectra) -> dict[str, Figure]:
+    _check(result.layers)
+    return _by_name(activation_spectra(result), variance_ratios(result), principal_components(result))
+
+
+@figures_of.register
+def _(result: WeightSpectra) -> dict[str, Figure]:
+    _check(result.layers)
+    return _by_name(parameters(result), weight_ranks(result))
+
+
+@figures_of.register
+def _(result: LayerCushions) -> dict[str, Figure]:
+    _check(result.layers)
+    return _by_name(cushions(result))
+
+
+@figures_of.register
+def _(result: LayerInformation) -> dict[str, Figure]:
+    _check(result.layers)
+    return _by_name(information_plane(result))
+
+
+@figures_of.register
+def _(result: FeatureProbes) -> dict[str, Figure]:
+    _check(result.layers)
+    return _by_name(probes(result))
+
+
+def _check(layers: Sequence[Result]) -> None:
+    if not layers:
+        raise InputError("figures need at least one measured layer, got 0: see what was skipped, and why")
+
+
+def _by_name(*figures: Figure | None) -> dict[str, Figure]:
+    return {figure.name: figure for figure in figures if figure is not None}
