@@ -1,25 +1,53 @@
-"""Tensors in, tensors out: sketches of tall matrices, counts, polynomial bases, least squares, whitening."""
+"""Tensors in, tensors out: sketches of tall matrices, counts, bootstrap, norms, polynomials, least squares."""
 
 from corank.linalg.active import count_energy, count_norm
+from corank.linalg.bootstrap import Bootstrap, bootstrap_subspace
+from corank.linalg.centring import centred
 from corank.linalg.frequent_directions import FrequentDirections
+from corank.linalg.hashing import HashingSketch
 from corank.linalg.hermite import HermiteBasis, evaluate_hermite, multi_indices, number_of_terms
+from corank.linalg.kernel_density import Information, information_bounds, pairwise_squared_distances
 from corank.linalg.least_squares import StreamingLeastSquares
+from corank.linalg.matrix_norms import MatrixNorms, matrix_norms
+from corank.linalg.nystrom import Nystrom
+from corank.linalg.proximal import group_norms, group_soft_threshold, singular_value_threshold, soft_threshold
+from corank.linalg.range_finder import RandomisedRange
+from corank.linalg.ranks import merge_ranks
+from corank.linalg.response_surface import ResponseSurface, fit_response_surface
 from corank.linalg.rows import check_rows, energy_of
 from corank.linalg.sketch import Sketch
 from corank.linalg.whitening import StreamingMoments, Whitening
 
 __all__ = [
+    "Bootstrap",
     "FrequentDirections",
+    "HashingSketch",
     "HermiteBasis",
+    "Information",
+    "MatrixNorms",
+    "Nystrom",
+    "RandomisedRange",
+    "ResponseSurface",
     "Sketch",
     "StreamingLeastSquares",
     "StreamingMoments",
     "Whitening",
+    "bootstrap_subspace",
+    "centred",
     "check_rows",
     "count_energy",
     "count_norm",
     "energy_of",
     "evaluate_hermite",
+    "fit_response_surface",
+    "group_norms",
+    "group_soft_threshold",
+    "information_bounds",
+    "matrix_norms",
+    "merge_ranks",
     "multi_indices",
     "number_of_terms",
+    "pairwise_squared_distances",
+    "singular_value_threshold",
+    "soft_threshold",
 ]

@@ -86,16 +86,11 @@ class Sketch(ABC):
         Raises:
             InputError: a sketch that does not fit this one.
         """
-        if type(other) is not type(self):
-            raise InputError(f"can merge only {type(self).__name__}, got {type(other).__name__}")
-        if (other.size, other.features) != (self.size, self.features):
-            raise InputError(
-                f"merged sketches must agree in size and features, got ({other.size}, {other.features}) "
-                f"for ({self.size}, {self.features})"
-            )
+        self._check_fits(other)
         self._energy += other._energy
         self._rows_seen += other._rows_seen
         self._factors = None
+        assert isinstance(other, type(self))
         self._take_in(other)
         return self
 
@@ -151,6 +146,16 @@ class Sketch(ABC):
             with torch.no_grad():
                 self._factors = self._factorise()
         return self._factors
+
+    def _check_fits(self, other: Sketch) -> None:
+        """Raises InputError where a sketch cannot be merged; a kind of sketch with more conditions adds them."""
+        if type(other) is not type(self):
+            raise InputError(f"can merge only {type(self).__name__}, got {type(other).__name__}")
+        if (other.size, other.features) != (self.size, self.features):
+            raise InputError(
+                f"merged sketches must agree in size and features, got ({other.size}, {other.features}) "
+                f"for ({self.size}, {self.features})"
+            )
 
     @abstractmethod
     def _absorb(self, rows: Tensor) -> None:
