@@ -16,6 +16,7 @@ import torch
 
 from corank.train.schedules import OneCycle
 from corank.zoo.data.augment import CropAndFlip
+from corank.zoo.data.batches import Augment
 
 OptimiserName = Literal["sgd", "adamw"]
 
@@ -42,7 +43,7 @@ class TrainingDefaults:
     momentum: float = 0.9
     weight_decay: float = 5e-4
     schedule: Callable[[float], float] = field(default_factory=OneCycle)
-    augment: CropAndFlip | None = None
+    augment: Augment | None = None
 
     def make_optimiser(self, parameters: Iterable[torch.nn.Parameter]) -> torch.optim.Optimizer:
         """The optimiser that these options describe.
@@ -96,4 +97,4 @@ def training_defaults(network_name: str, data_name: str) -> TrainingDefaults:
         >>> training_defaults("resnet20", "cifar10-jpeg").augment
         CropAndFlip(padding=4, flip=True)
     """
-    return replace(_NETWORKS.get(network_name, _OTHER), augment=_AUGMENT.get(data_name))
+    return replace(_NETWORKS.get(network_name, _OTHER), augment=_AUGMENT.get(data_name.partition("[")[0]))

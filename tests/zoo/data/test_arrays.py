@@ -103,8 +103,16 @@ def saved(**arrays: Any) -> bytes:
 def test_a_file_without_x_or_y_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "half.npz"
     path.write_bytes(saved(x=IMAGES, labels=LABELS))
-    with pytest.raises(InputError, match=r"half\.npz .*y is missing among x, labels"):
+    with pytest.raises(InputError, match=r"half\.npz must hold x and y, y is missing among x, labels"):
         load_arrays(path)
+    path.write_bytes(saved(images=IMAGES))
+    with pytest.raises(InputError, match="x is missing among images: add the images as x"):
+        load_arrays(path)
+
+
+def test_images_without_labels_are_told_so(data_root: Path) -> None:
+    with pytest.raises(InputError, match=r"freyfaces\.npz .*y is missing among x: add the labels"):
+        load_arrays(data_root / "freyfaces.npz")
 
 
 def test_pickled_objects_are_refused_and_never_run(tmp_path: Path) -> None:

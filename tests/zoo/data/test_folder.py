@@ -113,8 +113,9 @@ def test_classes_are_numbered_in_alphabetical_order(tmp_path: Path) -> None:
 def test_what_is_no_image_is_left_out(tmp_path: Path) -> None:
     files = two_classes() | {
         "README.txt": b"hello",
-        "cat/notes.txt": b"hello",
         "cat/.hidden.png": b"hello",
+        "cat/.DS_Store": b"hello",
+        "dog/Thumbs.db": b"hello",
         "__MACOSX/cat/000.png": b"hello",
     }
     data = load_folder(as_zip(tmp_path, files))
@@ -148,15 +149,31 @@ def test_paths_that_lead_out_are_refused(tmp_path: Path, name: str) -> None:
         assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_links_in_an_archive_reach_no_file(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE])
+@pytest.mark.parametrize("target", ["secret.png", "cat/000.png"])
+def test_links_in_an_archive_are_refused(tmp_path: Path, kind: bytes, target: str) -> None:
     (tmp_path / "secret.png").write_bytes(png(250))
     path = as_tar(tmp_path, two_classes(), "")
     with tarfile.open(path, "a") as archive:
-        for kind in (tarfile.SYMTYPE, tarfile.LNKTYPE):
-            link = tarfile.TarInfo(f"cat/link{kind!r}.png")
-            link.type, link.linkname = kind, str(tmp_path / "secret.png")
-            archive.addfile(link)
-    assert 250 not in chain(*first_pixels(load_folder(path)))
+        link = tarfile.TarInfo("cat/link.png")
+        link.type, link.linkname = kind, target if target.startswith("cat") else str(tmp_path / target)
+        archive.addfile(link)
+    with pytest.raises(InputError, match=r"pets.tar .* cat/link.png .*a link to another file"):
+        load_folder(path)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_another_file_among_the_images_of_a_class_is_named(tmp_path: Path, form: str) -> None:
+    path = FORMS[form](tmp_path, two_classes("top/") | {"top/dog/notes.txt": b"hello", "top/README.txt": b"hello"})
+    with pytest.raises(InputError, match=r"top/dog/notes.txt in .*pets.* leave it out"):
+        load_folder(path)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_an_image_that_is_none_is_named_with_its_archive(tmp_path: Path, form: str) -> None:
+    path = FORMS[form](tmp_path, two_classes() | {"dog/bad.jpg": b"not an image"})
+    with pytest.raises(InputError, match=r"dog/bad.jpg in .*pets.* is no readable image"):
+        load_folder(path)
 
 
 @pytest.mark.parametrize("form", ["tar", "tar.gz", "tar.xz", "tar.bz2", "zip"])

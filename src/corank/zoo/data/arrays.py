@@ -32,21 +32,22 @@ def load_arrays(path: Path) -> Dataset:
         InputError: a damaged file, a missing array, or arrays that are no images and labels.
     """
     try:
-        x, y = _read_pair(path)
+        names, arrays = _read_pair(path)
     except _DAMAGED as error:
         raise InputError(f"{path} cannot be read as .npz ({reason(error)}): save it again with np.savez") from error
-    return assemble(path.stem, as_split(str(path), x, y))
+    for name, what in (("x", "the images"), ("y", "the labels, whole numbers from 0,")):
+        if name not in arrays:
+            came = ", ".join(names) or "no arrays"
+            raise InputError(f"{path} must hold x and y, {name} is missing among {came}: add {what} as {name}")
+    return assemble(path.stem, as_split(str(path), arrays["x"], arrays["y"]))
 
 
-def _read_pair(path: Path) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+def _read_pair(path: Path) -> tuple[list[str], dict[str, np.ndarray[Any, Any]]]:
+    """The names of all arrays, and x and y as far as they are there."""
     with zipfile.ZipFile(path) as archive:
         names = [name.removesuffix(".npy") for name in archive.namelist()]
-    missing = [name for name in ("x", "y") if name not in names]
-    if missing:
-        came = ", ".join(names) or "no arrays"
-        raise ValueError(f"it must hold x and y, {missing[0]} is missing among {came}")
     with np.load(path, allow_pickle=False) as file:
-        return file["x"], file["y"]
+        return names, {name: file[name] for name in ("x", "y") if name in names}
 
 
 def as_split(source: str, x: Any, y: Any) -> Split:

@@ -1,4 +1,4 @@
-"""MNIST and whatever else comes in its IDX files, plain or gzipped.
+"""MNIST, and the reader of whatever else comes in its IDX files, plain or gzipped.
 
 LeCun et al. 1998, The MNIST database of handwritten digits: two zero bytes, one byte for the type (8: bytes),
 one for the number of dimensions, the dimensions as big-endian 32-bit numbers, then the values.
@@ -19,7 +19,8 @@ from corank.errors import InputError
 from corank.zoo.data.dataset import Dataset, Split, assemble
 from corank.zoo.data.reason import reason
 
-_CLASSES = 10
+MNIST_SOURCE = "its four -ubyte.gz files from yann.lecun.com/exdb/mnist"
+_AGAIN = "get the file again"
 
 
 def load_mnist(folder: Path) -> Dataset:
@@ -30,9 +31,23 @@ def load_mnist(folder: Path) -> Dataset:
     Raises:
         InputError: a file that is missing or damaged, named with the place of the damage.
     """
-    names = tuple(str(digit) for digit in range(_CLASSES))
-    train, test = (_read_split(folder, part) for part in ("train", "t10k"))
-    return assemble("mnist", train, test=test, class_names=names)
+    return load_idx(folder, "mnist", tuple(str(digit) for digit in range(10)), MNIST_SOURCE)
+
+
+def load_idx(folder: Path, name: str, class_names: tuple[str, ...], source: str) -> Dataset:
+    """The same four files of another data set.
+
+    Args:
+        folder: where they lie.
+        name: how results name it.
+        class_names: in the order of the labels.
+        source: where a missing file is to be had, for messages.
+
+    Raises:
+        InputError: a file that is missing or damaged, named with the place of the damage.
+    """
+    train, test = (_read_split(folder, part, len(class_names), source) for part in ("train", "t10k"))
+    return assemble(name, train, test=test, class_names=class_names)
 
 
 def read_idx(path: Path, dimensions: int) -> torch.Tensor:
@@ -63,24 +78,21 @@ def read_idx(path: Path, dimensions: int) -> torch.Tensor:
     return torch.from_numpy(np.frombuffer(content, dtype=np.uint8, offset=start).reshape(sizes).copy())
 
 
-_AGAIN = "get the file again"
-
-
-def _read_split(folder: Path, part: str) -> Split:
-    image_path = _present(folder, f"{part}-images-idx3-ubyte")
-    label_path = _present(folder, f"{part}-labels-idx1-ubyte")
+def _read_split(folder: Path, part: str, classes: int, source: str) -> Split:
+    image_path = _present(folder, f"{part}-images-idx3-ubyte", source)
+    label_path = _present(folder, f"{part}-labels-idx1-ubyte", source)
     images, labels = read_idx(image_path, 3), read_idx(label_path, 1)
     if len(images) != len(labels):
         raise InputError(f"{image_path} has {len(images)} images, {label_path.name} {len(labels)} labels: {_AGAIN}")
-    if len(labels) and int(labels.max()) >= _CLASSES:
-        row = int((labels >= _CLASSES).nonzero()[0])
+    if len(labels) and int(labels.max()) >= classes:
+        row = int((labels >= classes).nonzero()[0])
         place = f"{int(labels[row])} in row {row} (byte {8 + row})"
-        raise InputError(f"labels in {label_path} must be below {_CLASSES}, got {place}: {_AGAIN}")
+        raise InputError(f"labels in {label_path} must be below {classes}, got {place}: {_AGAIN}")
     return Split(images[:, None], labels.long())
 
 
-def _present(folder: Path, name: str) -> Path:
+def _present(folder: Path, name: str, source: str) -> Path:
     for path in (folder / name, folder / f"{name}.gz"):
         if path.is_file():
             return path
-    raise InputError(f"{folder / name} (or the same with .gz) is missing: name another data root or put it there")
+    raise InputError(f"{folder / name} (or the same with .gz) is missing: get {source}")
