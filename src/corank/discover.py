@@ -34,5 +34,16 @@ def methods_of(room: ModuleType, base: type[Base]) -> dict[str, type[Base]]:
         for _, item in inspect.getmembers(module, inspect.isclass):
             is_own = item.__module__ == module.__name__ and getattr(item, "__final__", False)
             if is_own and issubclass(item, base):
-                found[entry.name.replace("_", "-")] = item
+                found[name_of(item)] = item
     return dict(sorted(found.items()))
+
+
+def name_of(method: type) -> str:
+    """What a method is called on the command line and in tables: the name of its file.
+
+    Example:
+        >>> from corank.measure import ActiveSubspace
+        >>> name_of(ActiveSubspace)
+        'active-subspace'
+    """
+    return method.__module__.rpartition(".")[2].replace("_", "-")

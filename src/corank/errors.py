@@ -1,7 +1,7 @@
-"""The one exception for what a user gave and can mend.
+"""The exceptions that a user meets, each with a single line instead of a traceback.
 
-Every room raises it with a single line: what was expected, what came, what to do. The command line turns it
-into exit code 2; anything else that escapes is a defect of the program and keeps its traceback.
+`InputError` is for what a user gave and can mend: what was expected, what came, what to do; the command line turns
+it into exit code 2. `ProcessError` is for a process of a run that died. Anything else that escapes is a defect.
 """
 
 from __future__ import annotations
@@ -18,6 +18,10 @@ class InputError(ValueError):
         Traceback (most recent call last):
         corank.errors.InputError: rank must be between 1 and 8, got 9
     """
+
+
+class ProcessError(RuntimeError):
+    """Another process of the same run is gone, so that this one cannot go on."""
 
 
 def near(name: str, known: Iterable[str], limit: int = 5) -> str:

@@ -21,8 +21,11 @@ from corank.discover import methods_of
 from corank.measure import Measure
 from corank.network import Normalised
 
-OPTIONS: dict[str, Any] = {"layer": "network.0", "rank": 2, "epochs": 1}
+OPTIONS: dict[str, Any] = {"layer": "network.0", "rank": 2, "epochs": 1, "folds": 2}
 """By the name of an option: taken wherever a method has it."""
+
+READ_NO_DATA = {"measure weight-spectrum"}
+"""Methods that look at the network alone, beyond the first batch."""
 
 FREE = {"seed"}
 """Numbers that may have any value."""

@@ -15,7 +15,19 @@ from torch import Tensor, nn
 from corank.errors import InputError
 from corank.result import Result
 
-from .methods import COMPRESSORS, MEASURES, METHODS, Data, Snapshot, data, lively, numeric_options, result_of, smallest
+from .methods import (
+    COMPRESSORS,
+    MEASURES,
+    METHODS,
+    READ_NO_DATA,
+    Data,
+    Snapshot,
+    data,
+    lively,
+    numeric_options,
+    result_of,
+    smallest,
+)
 
 
 @pytest.fixture(params=list(METHODS))
@@ -33,10 +45,11 @@ def test_a_method_is_a_frozen_dataclass_whose_options_are_described(name: str) -
     assert dataclasses.is_dataclass(method)
     assert method.__dataclass_params__.frozen  # type: ignore[attr-defined]
     assert all(field.kw_only for field in dataclasses.fields(method))
+    told = "".join(kind.__doc__ or "" for kind in method.__mro__ if kind is not object)
     for field in dataclasses.fields(method):
-        assert f"{field.name}:" in (method.__doc__ or ""), f"the option {field.name} is not described"
+        assert f"{field.name}:" in told, f"the option {field.name} is not described"
     with pytest.raises(dataclasses.FrozenInstanceError):
-        setattr(smallest(method), dataclasses.fields(method)[0].name, None)
+        smallest(method).anything = None
     assert issubclass(get_type_hints(getattr(method, verb))["return"], Result)
 
 
@@ -76,6 +89,8 @@ def of_another_shape() -> Data:
 
 @pytest.mark.parametrize("spoilt", [label_out_of_range, not_finite, of_another_shape])
 def test_bad_data_are_refused_in_one_line_and_leave_no_trace(name: str, spoilt: Any) -> None:
+    if name in READ_NO_DATA:
+        pytest.skip("the method reads no data")
     network = lively()
     before = Snapshot.of(network)
     with pytest.raises(InputError, match="batch 4") as caught:
@@ -86,7 +101,7 @@ def test_bad_data_are_refused_in_one_line_and_leave_no_trace(name: str, spoilt: 
 
 @pytest.mark.parametrize("error", [OSError("the disk is gone"), KeyboardInterrupt("enough")])
 def test_an_interruption_leaves_no_trace(name: str, error: BaseException) -> None:
-    for after in (0, 1, 3):
+    for after in (0,) if name in READ_NO_DATA else (0, 1, 3):
         network = lively()
         before = Snapshot.of(network)
         with pytest.raises(type(error), match=str(error)):
@@ -154,7 +169,8 @@ def test_a_result_is_a_row_a_dictionary_and_a_text(name: str) -> None:
 def test_an_option_out_of_range_is_refused_at_once_with_its_value(name: str) -> None:
     method, _ = METHODS[name]
     numeric = numeric_options(method)
-    assert numeric
+    if not numeric:
+        pytest.skip("the method has no options that are numbers")
     for option, kind in numeric.items():
         for wrong in (-1,) if kind is int else (-1.0, math.nan, math.inf):
             with pytest.raises(InputError, match=rf"{option}\b.* got {wrong}$") as caught:

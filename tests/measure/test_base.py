@@ -62,7 +62,7 @@ def test_a_users_mistake_comes_through() -> None:
         ((torch.zeros(3, 2),), "got Tensor"),
         ((*GOOD, torch.zeros(3)), "got Tensor, Tensor, Tensor"),
         ((torch.zeros(3, 2), [0, 1, 0]), "got Tensor, list"),
-        ({"x": GOOD[0], "y": GOOD[1]}, "got dict"),
+        ({"x": GOOD[0], "y": GOOD[1]}, "its labels under 'labels', got x, y"),
         ((torch.zeros(3, 2), torch.zeros(2)), r"shapes \(3, 2\) and \(2,\)"),
         ((torch.zeros(2), torch.tensor(1)), r"shapes \(2,\) and \(\)"),
         ((torch.tensor(1.0), torch.tensor(1)), r"shapes \(\) and \(\)"),
@@ -111,9 +111,7 @@ def test_a_network_is_asked_whether_it_takes_the_data() -> None:
     assert first_that_fits(network, [GOOD]) is GOOD[0]
     assert network.training
     assert network[1].num_batches_tracked == 0
-    with pytest.raises(
-        InputError, match=r"does not take samples of shape \(3,\) and torch.float32, .* cannot be multi"
-    ):
+    with pytest.raises(InputError, match=r"does not take samples of shape \(3,\) of torch.float32, .* cannot be multi"):
         first_that_fits(network, [(torch.zeros(1, 3), torch.zeros(1))])
     with pytest.raises(InputError, match=r"one line$"):
         first_that_fits(Strange(), [GOOD])
@@ -127,7 +125,7 @@ class Strange(nn.Module):
 def test_a_failure_is_the_batchs_only_where_the_batch_differs() -> None:
     net = nn.Linear(2, 2)
     wider, finer = torch.zeros(4, 3), torch.zeros(4, 2, dtype=torch.float64)
-    named = r"batch 7 have shape \(3,\) and torch.float32 where .* have \(2,\)"
+    named = r"batch 7 have shape \(3,\) of torch.float32 where .* have \(2,\)"
     with pytest.raises(InputError, match=named), taking(7, wider, GOOD[0]):
         net(wider)
     with pytest.raises(InputError, match=r"batch 7 .*float64 where"), taking(7, finer, GOOD[0]):

@@ -1,16 +1,15 @@
 """Active subspaces of the loss gradient at hidden layers, and how many neurons are active there.
 
-The covariance `C = E[g g^T]` of the per-sample loss gradients at a layer is streamed through Frequent
-Directions, all layers in one pass over the data (Cui et al. 2020, sec. 3.2 and 3.4, Alg. 3.2). Active
-neurons are counted by energy (Def. 3.1) and by norm (eq. 3.9), each as a certified interval. Every fifth sample
-stays out of the sketch, up to a thousand: the share of their gradient energy that the directions capture says
-whether the samples were enough.
+The covariance `C = E[g g^T]` of the per-sample loss gradients at a layer is streamed through Frequent Directions, all
+layers in one pass over the data (Cui et al. 2020, Active Subspace of Neural Networks, sec. 3.2, 3.4, Alg. 3.2). Active
+neurons are counted by energy (Def. 3.1) and by norm (eq. 3.9), each as a certified interval. Samples that stay out of
+the sketch say whether there were enough of them, and a bootstrap how sure eigenvalues and subspace are.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import final
 
@@ -19,13 +18,17 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from corank.errors import InputError
-from corank.linalg import FrequentDirections, count_energy, count_norm
-from corank.measure.base import Batches, Measure, Measurement, first_batch, taking
-from corank.measure.heldout import HeldOut
-from corank.network import Layer, Point, Reader
+from corank.linalg import FrequentDirections, bootstrap_subspace, count_energy, count_norm, energy_of
+from corank.measure.base import Batches, Measurement
+from corank.measure.labelling import Labelling, check_labelling
+from corank.measure.layer_measure import LayerMeasure
+from corank.measure.observing import LayerBatch, Needs, Observed, Observer, Passed, Skip
+from corank.measure.response import Response, fit_response
 from corank.result import Interval, Result, Scalar
 
 ROWS_PER_DIRECTION = 4
+BOOTSTRAPPED = 50
+COORDINATES_PER_DIRECTION = 1.5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +56,15 @@ class ActiveLayer(Result):
         eigenvalues: of the gradient covariance, leading ones, each at most `uncertainty` too small.
         uncertainty: the certificate's width for every eigenvalue.
         mean_squared_gradient: the exact trace of the covariance, `E |g|^2`.
+        layout: how one sample's output became rows, in words.
+        eigenvalues_low, eigenvalues_high: bootstrap interval (95 %) of each of the first fifty eigenvalues.
+        subspace_error: bootstrap mean of the distance `|W W^T - W_b W_b^T|_2` for the first 1, 2, ... directions,
+            at most fifty.
+        mean_squared_along: `E |V_1^T g|^2` of held-out gradients, which is the sum of `eigenvalues` where the
+            samples stand for all (Lemma 2.2).
+        response: the loss as a polynomial of the first active variables (sec. 2.1); None where it cannot be fitted.
+        variables: `(m, 2)` the first two active variables of held-out samples.
+        variable_labels: `(m,)` their classes.
         directions: `(k, n)` orthonormal rows, the active subspace.
     """
 
@@ -68,6 +80,14 @@ class ActiveLayer(Result):
     eigenvalues: tuple[float, ...]
     uncertainty: float
     mean_squared_gradient: float
+    layout: str
+    eigenvalues_low: tuple[float, ...]
+    eigenvalues_high: tuple[float, ...]
+    subspace_error: tuple[float, ...]
+    mean_squared_along: float
+    response: Response | None
+    variables: Tensor = field(metadata={"json": False}, repr=False)
+    variable_labels: Tensor = field(metadata={"json": False}, repr=False)
     directions: Tensor = field(metadata={"json": False}, repr=False)
 
     def row(self) -> dict[str, Scalar]:
@@ -92,7 +112,10 @@ class ActiveSubspaces(Measurement):
     epsilon: float
     samples: int
     samples_heldout: int
-    loss: str = "cross entropy to the true labels, network in evaluation mode"
+    loss: str
+    layout: str
+    precision: str
+    skipped: tuple[Skip, ...] = ()
 
     def row(self) -> dict[str, Scalar]:
         """How many layers and samples."""
@@ -101,15 +124,16 @@ class ActiveSubspaces(Measurement):
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class ActiveSubspace(Measure):
+class ActiveSubspace(LayerMeasure[ActiveLayer]):
     """Active subspace and active neurons at one layer, several, or all (`"*"`), in one pass.
 
     Args:
-        layer: a name, a glob, a convolution's number, `"*"`, or a tuple of these.
         rank: how many directions and eigenvalues are kept.
-        samples: how many gradients go into the sketch; None takes all data.
         sketch_size: rows of the sketch; None takes four times the rank, which slowly decaying spectra need.
         epsilon: share of the energy (or norm) that active neurons may miss.
+        labels: what the gradients are gradients of: the cross entropy to the "true", the "predicted" or "sampled"
+            labels (drawn from the softmax, so that the covariance is the Fisher information), or "logits".
+        replicates: of the bootstrap; 0 for none.
 
     Raises:
         InputError: an option out of its range.
@@ -124,21 +148,23 @@ class ActiveSubspace(Measure):
         (8, 128, torch.Size([2, 8]))
     """
 
-    layer: Layer | tuple[Layer, ...] = "*"
     rank: int = 50
-    samples: int | None = None
     sketch_size: int | None = None
     epsilon: float = 0.05
+    labels: Labelling = "true"
+    replicates: int = 50
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.rank < 1:
             raise InputError(f"rank must be at least 1, got {self.rank}")
-        if self.samples is not None and self.samples < 1:
-            raise InputError(f"samples must be at least 1, got {self.samples}")
         if self.sketch_size is not None and self.sketch_size < self.rank:
             raise InputError(f"sketch_size must be at least the rank {self.rank}, got {self.sketch_size}")
         if not 0 < self.epsilon < 1:
             raise InputError(f"epsilon must lie between 0 and 1, got {self.epsilon}")
+        if self.replicates < 0:
+            raise InputError(f"replicates must be at least 0, got {self.replicates}")
+        check_labelling(self.labels)
 
     def measure(self, network: nn.Module, batches: Batches) -> ActiveSubspaces:
         """Measure the wanted layers; see `Measure.measure`.
@@ -151,110 +177,123 @@ class ActiveSubspace(Measure):
         assert isinstance(result, ActiveSubspaces)
         return result
 
-    def _measure(self, network: nn.Module, batches: Batches) -> ActiveSubspaces:
-        wanted = self.layer if isinstance(self.layer, str | int) else list(self.layer)
-        first, _ = first_batch(batches)
-        reader = Reader(network, wanted, first)
-        sketches: dict[str, FrequentDirections] = {}
-        heldout = HeldOut()
-        for number, x, y in self._limited(batches, heldout):
-            with taking(number, x, first):
-                gradients = _gradients(reader, x, y, f"batch {number}")
-            for label, gradient in gradients.items():
-                rows = gradient.flatten(1)
-                if label not in sketches:
-                    sketches[label] = self._sketch(rows)
-                sketches[label].update(rows)
-        for label, sketch in sketches.items():
-            if sketch.energy == 0:
-                raise InputError(f"the gradient at layer {label!r} is zero for all {sketch.rows_seen} samples")
-            if not len(sketch.eigenvalues):
-                raise InputError(
-                    f"no direction of the gradients at layer {label!r} stands out of a sketch of {sketch.size} rows: "
-                    "give a larger sketch_size"
-                )
-        shares = self._captured_heldout(reader, sketches, heldout, batch_size=len(first))
+    def needs(self) -> Needs:
+        """A sketch of the gradients."""
+        return Needs(gradients=self.sketch_size or ROWS_PER_DIRECTION * self.rank, labels=self.labels)
+
+    def observer(self, layer: Observed) -> Observer[ActiveLayer]:
+        """Projects held-out gradients and activations on the directions."""
+        return _Watching(self, layer)
+
+    def conclude(self, layers: Sequence[ActiveLayer], passed: Passed) -> ActiveSubspaces:
+        """All layers with what they were measured by."""
         return ActiveSubspaces(
-            layers=tuple(self._layer(point, sketches[point.label], shares[point.label]) for point in reader.points),
-            rank=self.rank,
-            epsilon=self.epsilon,
-            samples=next(iter(sketches.values())).rows_seen,
-            samples_heldout=heldout.count,
-        )
+            layers=tuple(layers), rank=self.rank, epsilon=self.epsilon, samples=passed.samples,
+            samples_heldout=passed.samples_heldout, loss=passed.loss, layout=passed.layout,
+            precision=passed.precision, skipped=passed.skipped,
+        )  # fmt: skip
 
-    def _limited(self, batches: Batches, heldout: HeldOut) -> Iterator[tuple[int, Tensor, Tensor]]:
-        """The numbered batches of the sketch, until it has its samples; held-out samples go aside."""
-        left = math.inf if self.samples is None else self.samples
-        for number, (x, y) in enumerate(batches):
-            x, y = heldout.take(x, y)
-            if len(x):
-                size = int(min(left, len(x)))
-                yield number, x[:size], y[:size]
-                left -= size
-            if left <= 0:
-                return
 
-    def _sketch(self, rows: Tensor) -> FrequentDirections:
-        """An empty sketch; one more row than features makes it exact."""
-        features = rows.shape[1]
-        size = min(self.sketch_size or ROWS_PER_DIRECTION * self.rank, features + 1)
-        dtype = rows.dtype if rows.dtype == torch.float64 else torch.float32
-        return FrequentDirections(size, features, dtype=dtype, device=rows.device)
+class _Watching(Observer[ActiveLayer]):
+    """What the held-out samples of one layer say of its directions."""
 
-    def _captured_heldout(
-        self, reader: Reader, sketches: dict[str, FrequentDirections], heldout: HeldOut, batch_size: int
-    ) -> dict[str, tuple[float, ...]]:
-        """The share of held-out gradient energy in the first 1, 2, ... directions of every layer."""
-        directions = {label: sketch.right_vectors[: self.rank] for label, sketch in sketches.items()}
-        captured = {label: torch.zeros(len(vectors), dtype=torch.float64) for label, vectors in directions.items()}
-        energy = dict.fromkeys(sketches, 0.0)
-        for named, x, y in heldout.merged(batch_size):
-            for label, gradient in _gradients(reader, x, y, named).items():
-                rows = gradient.flatten(1).to(directions[label].dtype)
-                captured[label] += (rows @ directions[label].T).double().square().sum(0).cpu()
-                energy[label] += float(rows.double().square().sum())
-        return {
-            label: tuple((values.cumsum(0) / energy[label]).clamp(max=1).tolist()) if energy[label] else ()
-            for label, values in captured.items()
-        }
+    def __init__(self, options: ActiveSubspace, layer: Observed) -> None:
+        self.options, self.layer = options, layer
+        self.captured = torch.zeros(0, dtype=torch.float64)
+        self.energy = 0.0
+        self.rows = 0
+        self.variables: list[Tensor] = []
+        self.losses: list[Tensor] = []
+        self.classes: list[Tensor] = []
 
-    def _layer(self, point: Point, sketch: FrequentDirections, heldout: tuple[float, ...]) -> ActiveLayer:
-        squares = sketch.eigenvalues
-        among = functional.pad(squares, (0, min(sketch.size, sketch.features) - len(squares)))
+    def update_heldout(self, batch: LayerBatch) -> None:
+        """Gradient energy along the directions; active variables and losses of the samples."""
+        directions = self._directions()
+        if batch.gradients is None or not len(directions):
+            return
+        gradients = batch.gradients.to(directions.dtype)
+        along = (gradients @ directions.T).double().square().sum(0).cpu()
+        self.captured = along + (self.captured if len(self.captured) else 0)
+        self.energy += energy_of(gradients)
+        self.rows += len(gradients)
+        self.variables.append((batch.activations.to(directions.dtype) @ directions.T).cpu())
+        repeats = len(batch.activations) // max(len(batch.labels), 1)
+        self.classes.append(batch.labels.cpu().repeat_interleave(repeats))
+        if batch.losses is not None:
+            self.losses.append(batch.losses.cpu().repeat_interleave(repeats))
+
+    def result(self) -> ActiveLayer:
+        """Counts, eigenvalues and directions with what is known of their errors."""
+        sketch, label = self.layer.gradients, self.layer.point.label
+        assert sketch is not None
+        if sketch.energy == 0:
+            raise InputError(f"the gradient at layer {label!r} is zero for all {sketch.rows_seen} samples")
+        if not len(sketch.eigenvalues):
+            raise InputError(
+                f"no direction of the gradients at layer {label!r} stands out of a sketch of {sketch.size} rows: "
+                "give a larger sketch_size"
+            )
+        rank, squares, rows = self.options.rank, sketch.eigenvalues, sketch.rows_seen
+        low, high, error = self._bootstrapped(sketch)
+        shares = (self.captured.cumsum(0) / self.energy).clamp(max=1).tolist() if self.energy else []
+        variables = torch.cat(self.variables) if self.variables else torch.zeros(0, len(self._directions()))
         return ActiveLayer(
-            layer=point.label,
-            index=point.index,
+            layer=label,
+            index=self.layer.point.index,
             width=sketch.features,
-            samples=sketch.rows_seen,
+            samples=rows,
             sketch_size=sketch.size,
-            active_neurons=ActiveNeurons(
-                energy=count_energy(squares, sketch.shrinkage, sketch.energy, self.epsilon),
-                norm=count_norm(among, sketch.shrinkage, self.epsilon),
-            ),
-            captured=min(1.0, float(squares[: self.rank].sum()) / sketch.energy),
-            captured_heldout=heldout[-1] if heldout else math.nan,
-            captured_heldout_by_rank=heldout,
-            eigenvalues=tuple((squares[: self.rank] / sketch.rows_seen).tolist()),
-            uncertainty=sketch.shrinkage / sketch.rows_seen,
-            mean_squared_gradient=sketch.energy / sketch.rows_seen,
-            directions=sketch.right_vectors[: self.rank],
+            active_neurons=self._counts(sketch),
+            captured=min(1.0, float(squares[:rank].sum()) / sketch.energy),
+            captured_heldout=shares[-1] if shares else math.nan,
+            captured_heldout_by_rank=tuple(shares),
+            eigenvalues=tuple((squares[:rank] / rows).tolist()),
+            uncertainty=sketch.shrinkage / rows,
+            mean_squared_gradient=sketch.energy / rows,
+            layout=self.layer.layout,
+            eigenvalues_low=low,
+            eigenvalues_high=high,
+            subspace_error=error,
+            mean_squared_along=float(self.captured.sum()) / self.rows if self.rows else math.nan,
+            response=self._response(sketch, variables),
+            variables=variables[:, :2],
+            variable_labels=torch.cat(self.classes) if self.classes else torch.zeros(0, dtype=torch.int64),
+            directions=self._directions(),
         )
 
+    def _directions(self) -> Tensor:
+        assert self.layer.gradients is not None
+        return self.layer.gradients.right_vectors[: self.options.rank]
 
-def _gradients(reader: Reader, x: Tensor, y: Tensor, where: str) -> dict[str, Tensor]:
-    """The gradient of every sample's cross entropy at the points."""
+    def _counts(self, sketch: FrequentDirections) -> ActiveNeurons:
+        squares, epsilon = sketch.eigenvalues, self.options.epsilon
+        among = functional.pad(squares, (0, min(sketch.size, sketch.features) - len(squares)))
+        return ActiveNeurons(
+            energy=count_energy(squares, sketch.shrinkage, sketch.energy, epsilon),
+            norm=count_norm(among, sketch.shrinkage, epsilon),
+        )
 
-    def loss(logits: Tensor) -> Tensor:
-        if logits.ndim != 2:
-            raise InputError(f"the network must return logits (B, classes), got shape {tuple(logits.shape)}")
-        if y.ndim != 1 or y.is_floating_point():
-            raise InputError(f"labels must be whole numbers of shape (B,), got {y.dtype} of shape {tuple(y.shape)}")
-        if len(y) and not 0 <= int(y.min()) <= int(y.max()) < logits.shape[1]:
-            wrong = y[(y < 0) | (y >= logits.shape[1])][0]
-            raise InputError(f"label {int(wrong)} is outside 0 .. {logits.shape[1] - 1}")
-        return functional.cross_entropy(logits, y.long(), reduction="none")
+    def _bootstrapped(
+        self, sketch: FrequentDirections
+    ) -> tuple[tuple[float, ...], tuple[float, ...], tuple[float, ...]]:
+        """Intervals of the eigenvalues and the mean error of the subspaces, where a bootstrap is wanted."""
+        if not self.options.replicates:
+            return (), (), ()
+        coordinates = sketch.coordinates
+        rank = min(self.options.rank, BOOTSTRAPPED, coordinates.shape[1])
+        found = bootstrap_subspace(
+            coordinates,
+            rank,
+            replicates=self.options.replicates,
+            leading=min(coordinates.shape[1], math.ceil(COORDINATES_PER_DIRECTION * rank)),
+            generator=torch.Generator().manual_seed(self.layer.seed),
+        )
+        low, high = found.eigenvalue_intervals.T.tolist()
+        return tuple(low), tuple(high), tuple(found.distance_mean.tolist())
 
-    try:
-        return reader.gradients(x, loss)
-    except InputError as error:
-        raise InputError(f"{where}: {error}") from error
+    def _response(self, sketch: FrequentDirections, variables: Tensor) -> Response | None:
+        losses = torch.cat(self.losses) if self.losses else torch.zeros(0)
+        leading = sketch.eigenvalues.cumsum(0)
+        return fit_response(
+            variables, losses, lambda used: max(0.0, sketch.energy - float(leading[used - 1])) / sketch.rows_seen
+        )

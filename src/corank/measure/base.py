@@ -3,18 +3,34 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from corank.errors import InputError
 from corank.network import evaluation_mode
+from corank.network.adapted import Adapted
 from corank.network.guard import unchanged
+from corank.network.inputs import (
+    Inputs,
+    batch_size,
+    check_inputs,
+    described,
+    select,
+    tensors_in,
+    to_device,
+)
 from corank.result import Result
-from corank.train.evaluate import Batches, device_of
+from corank.train.evaluate import device_of
+
+Batches = Iterable[Any]
+"""Re-iterable batches `(x, y)`, or mappings of the inputs' parts with the labels among them as `labels`."""
+
+LABELS = ("labels", "label")
 
 __all__ = ["Batches", "Measure", "Measurement", "OnDevice", "first_batch", "first_that_fits", "taking"]
 
@@ -32,8 +48,9 @@ class Measure(ABC):
         """Measure a network on data.
 
         Args:
-            network: any `nn.Module` of one tensor; it comes back bit for bit, in its mode, without hooks.
-            batches: re-iterable batches `(x, y)`, in random order.
+            network: any `nn.Module`; it comes back bit for bit, in its mode, without hooks.
+            batches: re-iterable batches `(x, y)`, in random order, `x` being one tensor, a tuple or a mapping of
+                tensors; or mappings with the labels under `labels`.
 
         Raises:
             InputError: no data, or data that the network cannot take.
@@ -48,10 +65,11 @@ class Measure(ABC):
 
 
 class OnDevice:
-    """Batches moved to a device as they come.
+    """Batches moved to a device as they come, as pairs of inputs and labels.
 
     Args:
-        batches: any re-iterable of batches `(x, y)`; each is checked to be finite inputs with as many labels.
+        batches: any re-iterable of batches `(x, y)`, or of mappings with the labels under `labels`; each is checked
+            to be finite inputs with as many labels.
         device: where they go.
 
     Raises:
@@ -71,31 +89,46 @@ class OnDevice:
         self.batches = batches
         self.device = device
 
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+    def __iter__(self) -> Iterator[tuple[Any, Tensor]]:
         for number, batch in enumerate(self.batches):
-            _check_form(number, batch)
-            x, y = batch[0].to(self.device), batch[1].to(self.device)
-            wrong = (~torch.isfinite(x)).nonzero()
-            if len(wrong):
-                raise InputError(f"sample {int(wrong[0, 0])} of batch {number} is not finite: drop or repair it")
+            inputs, labels = _pair(number, batch)
+            x, y = to_device(inputs, self.device), labels.to(self.device)
+            for tensor in tensors_in(x):
+                wrong = (~torch.isfinite(tensor)).nonzero()
+                if len(wrong):
+                    raise InputError(f"sample {int(wrong[0, 0])} of batch {number} is not finite: drop or repair it")
             yield x, y
 
 
-def _check_form(number: int, batch: object) -> None:
-    parts = list(batch) if isinstance(batch, tuple | list) else [batch]
-    tensors = [part for part in parts if isinstance(part, Tensor)]
-    if len(parts) != 2 or len(tensors) != 2:
+def _pair(number: int, batch: object) -> tuple[Inputs, Tensor]:
+    """Inputs and labels of a batch."""
+    if isinstance(batch, Mapping):
+        named = [name for name in LABELS if name in batch]
+        if not named:
+            raise InputError(f"batch {number} must have its labels under 'labels', got {', '.join(map(str, batch))}")
+        parts: list[Any] = [{name: part for name, part in batch.items() if name not in named}, batch[named[0]]]
+    else:
+        parts = list(batch) if isinstance(batch, tuple | list) else [batch]
+    if len(parts) != 2 or not isinstance(parts[1], Tensor) or not isinstance(parts[0], Tensor | tuple | list | Mapping):
         kinds = ", ".join(type(part).__name__ for part in parts)
         raise InputError(f"batch {number} must be a pair of tensors, inputs and labels, got {kinds}")
-    x, y = tensors
-    if x.ndim == 0 or x.shape[:1] != y.shape[:1]:
+    x, y = parts
+    if isinstance(x, Tensor) and (x.ndim == 0 or x.shape[:1] != y.shape[:1]):
         raise InputError(
             f"batch {number} must be inputs (B, ...) with B labels, got shapes {tuple(x.shape)} and {tuple(y.shape)}"
         )
+    try:
+        check_inputs(x)
+    except InputError as error:
+        raise InputError(f"batch {number}: {error}") from error
+    x = tuple(x) if isinstance(x, list) else x
+    if y.ndim == 0 or batch_size(x) != len(y):
+        raise InputError(f"batch {number} must have a label for each sample, got {described(x)}, {len(y)} labels")
+    return x, y
 
 
 @contextmanager
-def taking(number: int, x: Tensor, first: Tensor) -> Iterator[None]:
+def taking(number: int, x: Inputs, first: Inputs) -> Iterator[None]:
     """Name the batch at which a network fails, if its samples are not like those of the first batch.
 
     Raises:
@@ -104,27 +137,28 @@ def taking(number: int, x: Tensor, first: Tensor) -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        if (x.shape[1:], x.dtype) == (first.shape[1:], first.dtype):
+        came, expected = (described(select(inputs, torch.tensor(0))) for inputs in (x, first))
+        if came == expected:
             raise
         raise InputError(
-            f"the samples of batch {number} have shape {tuple(x.shape[1:])} and {x.dtype} where those of batch 0 have "
-            f"{tuple(first.shape[1:])} and {first.dtype}: the network does not take both"
+            f"the samples of batch {number} have shape {came} where those of batch 0 have {expected}: the network "
+            "does not take both"
         ) from error
 
 
-def first_batch(batches: Batches) -> tuple[Tensor, Tensor]:
+def first_batch(batches: Batches) -> tuple[Any, Tensor]:
     """The first batch of the data that holds a sample.
 
     Raises:
         InputError: there is none.
     """
     for x, y in batches:
-        if len(x):
+        if len(y):
             return x, y
     raise InputError("the data holds no batch with a sample: at least one is needed")
 
 
-def first_that_fits(network: nn.Module, batches: Batches) -> Tensor:
+def first_that_fits(network: nn.Module, batches: Batches) -> Any:
     """The inputs of the first batch, after the network has been asked whether it takes them.
 
     Raises:
@@ -133,11 +167,13 @@ def first_that_fits(network: nn.Module, batches: Batches) -> Tensor:
     x, _ = first_batch(batches)
     try:
         with torch.no_grad(), evaluation_mode(network):
-            network(x[:2])
+            Adapted(network)(select(x, slice(2)))
+    except InputError:
+        raise
     except Exception as error:  # whatever a network raises on inputs that are not its own
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        shape = tuple(x.shape[1:])
         raise InputError(
-            f"the network does not take samples of shape {shape} and {x.dtype}, as the data have them: {reason[:200]}"
+            f"the network does not take samples of shape {described(select(x, torch.tensor(0)))}, as the data have "
+            f"them: {reason[:200]}"
         ) from error
     return x

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch import Tensor
+
+from corank.network.inputs import Given, concatenate, select
 
 EVERY = 5
 AT_MOST = 1000
@@ -27,34 +30,34 @@ class HeldOut:
     """
 
     def __init__(self) -> None:
-        self.batches: list[tuple[int, Tensor, Tensor]] = []
+        self.batches: list[tuple[int, Any, Tensor]] = []
         self.count = 0
         self._batches_seen = 0
         self._samples_seen = 0
 
-    def take(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    def take(self, x: Given, y: Tensor) -> tuple[Given, Tensor]:
         """Put every fifth sample aside and return the others of the batch."""
-        place = torch.arange(self._samples_seen, self._samples_seen + len(x), device=x.device)
+        place = torch.arange(self._samples_seen, self._samples_seen + len(y), device=y.device)
         aside = (place % EVERY == EVERY - 1) & (place < EVERY * AT_MOST)
         number = self._batches_seen
         self._batches_seen += 1
-        self._samples_seen += len(x)
+        self._samples_seen += len(y)
         if not aside.any():
             return x, y
-        self.batches.append((number, x[aside], y[aside]))
-        self.count += len(self.batches[-1][1])
-        return x[~aside], y[~aside]
+        self.batches.append((number, select(x, aside), y[aside]))
+        self.count += int(aside.sum())
+        return select(x, ~aside), y[~aside]
 
-    def merged(self, size: int) -> Iterator[tuple[str, Tensor, Tensor]]:
+    def merged(self, size: int) -> Iterator[tuple[str, Any, Tensor]]:
         """What was put aside, in batches of at least a size but for the last, which run faster than many small ones.
 
         Each has the numbers of its batches in words.
         """
-        waiting: list[tuple[int, Tensor, Tensor]] = []
+        waiting: list[tuple[int, Any, Tensor]] = []
         for last, batch in enumerate(self.batches, 1):
             waiting.append(batch)
             if last == len(self.batches) or sum(len(labels) for _, _, labels in waiting) >= size:
                 numbers, inputs, labels = zip(*waiting, strict=True)
                 named = f"batch {numbers[0]}" if len(numbers) == 1 else f"batches {numbers[0]} to {numbers[-1]}"
-                yield named, torch.cat(inputs), torch.cat(labels)
+                yield named, concatenate(inputs), torch.cat(labels)
                 waiting = []
