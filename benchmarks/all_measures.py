@@ -1,8 +1,8 @@
 """What do all measures of all convolutions of VGG-19 cost, against one forward and backward pass over the images?
 
-Two floors: an ordinary forward and backward pass, as in training but in evaluation mode, and the least that gradients at
-the layers need, without those of the parameters. The survey sees the same images once; every fifth takes no part in the sketches.
-All take turns; the median of the ratios counts.
+Two floors: an ordinary forward and backward pass, as in training but in evaluation mode, and the least that gradients
+at the layers need, without those of the parameters. The survey sees the same images once; every fifth takes no part in
+the sketches. All take turns; the median of the ratios counts.
 """
 
 from __future__ import annotations

@@ -5,12 +5,12 @@ __version__ = "0.1.0"
 from corank.compress import ASNet, forecast
 from corank.errors import InputError
 from corank.experiment import Study, load, open_network
-from corank.measure import ActiveSubspace
-from corank.network import Normalised, capture, cost, cut, latencies
+from corank.measure import ActiveSubspace, Survey
+from corank.network import Adapted, Normalised, capture, cost, cut, latencies
 from corank.train import accuracy, fit
 from corank.zoo import Batches, load_data
 
 __all__ = [
-    "ASNet", "ActiveSubspace", "Batches", "InputError", "Normalised", "Study", "accuracy", "capture", "cost", "cut",
-    "fit", "forecast", "latencies", "load", "load_data", "open_network",
+    "ASNet", "ActiveSubspace", "Adapted", "Batches", "InputError", "Normalised", "Study", "Survey", "accuracy",
+    "capture", "cost", "cut", "fit", "forecast", "latencies", "load", "load_data", "open_network",
 ]  # fmt: skip

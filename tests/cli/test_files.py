@@ -184,7 +184,7 @@ DAMAGED = [
     described(lambda said: said.update(network=[]), "description.json"),
     described(lambda said: said["network"].update(dtype="float7"), "float7"),
     described(lambda said: said["network"].update(shape=[-1]), "-1"),
-    described(lambda said: said["network"].update(zoo_name="vgg7"), "vgg7"),
+    described(lambda said: said["network"].update(zoo_name="vgg8"), "vgg8"),
     a_run_file("graph.json", cut_in_half, "graph.json"),
     a_run_file("graph.json", lambda file: file.unlink(), "graph.json"),
     a_run_file("graph.json", lambda file: file.write_text("{}"), "graph.json"),

@@ -20,9 +20,19 @@ LINES = {
     "study": {**NETWORK, "--out": "new"},
     "train": {**NETWORK, "--network": "own_networks:tiny", "--out": "new"},
     "measure": {**NETWORK, "--rank": "4"},
+    "measure active-subspace": {**NETWORK, "--rank": "4"},
+    "measure activation-spectrum": {**NETWORK, "--rank": "4"},
+    "measure feature-probe": {**NETWORK, "--rank": "4"},
+    "measure layer-cushion": NETWORK,
+    "measure mutual-information": NETWORK,
+    "measure weight-spectrum": NETWORK,
     "compress asnet": {**NETWORK, "--layer": "2", "--rank": "2", "--out": "new"},
     "cost": {"--network": "own_networks:tiny", "--input-shape": "1,6,6"},
+    "reproduce": {"--name": "asnet/figure4", "--preset": "smoke"},
+    "reproduce list": {},
+    "reproduce status": {},
 }
+REQUIRED = {"study": "--out", "reproduce": "--preset"}  # of the others "--network", where they take one
 FRESH = {"--network": "own_networks:tiny"}
 COMMON: list[tuple[str, str, dict[str, str]]] = [
     ("--network", "resnet21", {}),
@@ -46,6 +56,23 @@ COMMON: list[tuple[str, str, dict[str, str]]] = [
     ("--batch-size", "0", {}),
     ("--batch-size", "many", {}),
 ]
+ONCE = list({case[0]: case for case in COMMON}.values())
+PASS: list[tuple[str, str, dict[str, str]]] = [
+    ("--layer", "nothing", {}),
+    ("--layer", "zz*", {}),
+    ("--layer", "99", {}),
+    ("--samples", "0", {}),
+    ("--tokens", "pooled", {}),
+    ("--precision", "64-true", {}),
+    ("--memory-mb", "-1.0", {}),
+    ("--memory-mb", "nan", {}),
+    ("--budget-seconds", "0.0", {}),
+    ("--budget-seconds", "inf", {}),
+]
+SKETCH = [("--rank", "0", {}), ("--sketch-size", "3", {})]
+EPSILON = [("--epsilon", "1.0", {}), ("--epsilon", "nan", {})]
+LABELS = [("--labels", "truth", {}), ("--replicates", "-1", {})]
+NOISE = [("--noise-variance", "0.0", {}), ("--noise-variance", "inf", {})]
 ASNET = [("--order", "-1"), ("--samples", "0"), ("--epochs", "-1"), ("--pre-rate", "0.0"), ("--head-rate", "nan")]
 WRONG: dict[str, list[tuple[str, str, dict[str, str]]]] = {
     "study": [
@@ -59,6 +86,8 @@ WRONG: dict[str, list[tuple[str, str, dict[str, str]]]] = {
         ("--order", "99999", {}),
         ("--sketch-size", "49", {}),
         ("--fit-samples", "0", {}),
+        ("--measure-seconds", "0.0", {}),
+        ("--measure-seconds", "soon", {}),
         ("--tolerance", "1.5", {}),
         ("--train-epochs", "0", FRESH),
         ("--train-epochs", "3", {}),
@@ -74,15 +103,26 @@ WRONG: dict[str, list[tuple[str, str, dict[str, str]]]] = {
     ],
     "measure": [
         *COMMON,
-        ("--layer", "nothing", {}),
-        ("--layer", "zz*", {}),
-        ("--layer", "99", {}),
-        ("--rank", "0", {}),
-        ("--samples", "0", {}),
-        ("--sketch-size", "3", {}),
-        ("--epsilon", "1.0", {}),
-        ("--epsilon", "nan", {}),
+        *PASS,
+        ("--memory-mb", "0.0001", {}),
+        *SKETCH,
+        *EPSILON,
+        *LABELS,
+        *NOISE,
     ],
+    "measure active-subspace": [*ONCE, *PASS, *SKETCH, *EPSILON, *LABELS],
+    "measure activation-spectrum": [*ONCE, *PASS, *SKETCH, *EPSILON],
+    "measure feature-probe": [
+        *ONCE,
+        *PASS,
+        *SKETCH,
+        ("--folds", "1", {}),
+        ("--ridge", "0.0", {}),
+        ("--ridge", "nan", {}),
+    ],
+    "measure layer-cushion": [*ONCE, *PASS],
+    "measure mutual-information": [*ONCE, *PASS, *NOISE],
+    "measure weight-spectrum": ONCE,
     "compress asnet": [
         *COMMON,
         *((option, value, {}) for option, value in ASNET),
@@ -94,6 +134,23 @@ WRONG: dict[str, list[tuple[str, str, dict[str, str]]]] = {
         ("--beta", "1.5", {}),
         ("--ridge", "-1.0", {}),
     ],
+    "reproduce": [
+        ("--name", "asnet/tabel2", {}),
+        ("--name", "table2", {}),
+        ("--preset", "small", {}),
+        ("--seeds", "0", {}),
+        ("--seeds", "some", {}),
+        ("--processes", "0", {}),
+        ("--store", "toy.npz", {}),
+        ("--store", "toy.npz/inside", {}),
+        ("--weights", "nowhere.safetensors", {}),
+        ("--weights", "trained/weights.safetensors", {"--name": "all"}),
+        ("--data-root", "nowhere", {}),
+        ("--device", "gpu", {}),
+        ("--device", "cuda:99", {}),
+    ],
+    "reproduce list": [],
+    "reproduce status": [("--store", "toy.npz", {})],
     "cost": [
         *(case for case in COMMON if case[0] in ("--network", "--weights") and case[2]),
         ("--network", "resnet21", {}),
@@ -171,8 +228,9 @@ def test_what_is_missing_unknown_or_too_much_is_refused(corank: Corank, command:
     line = [f"{name}={given}" for name, given in LINES[command].items()]
     assert_refused(corank(*words, *line, "--nonsense", "3"), "--nonsense")
     assert_refused(corank(*words, *line, "surplus"), "surplus")
-    required = "--out" if command == "study" else "--network"
-    assert_refused(corank(*words, *(word for word in line if not word.startswith(required))), required)
+    required = REQUIRED.get(command, "--network")
+    if required in LINES[command]:
+        assert_refused(corank(*words, *(word for word in line if not word.startswith(required))), required)
 
 
 def test_a_value_of_several_lines_is_refused_in_one(corank: Corank) -> None:
@@ -183,3 +241,8 @@ def test_a_value_of_several_lines_is_refused_in_one(corank: Corank) -> None:
 @pytest.mark.parametrize("words", [("frobnicate",), ("compress", "frobnicate")])
 def test_an_unknown_command_is_refused(corank: Corank, words: tuple[str, ...]) -> None:
     assert_refused(corank(*words), "frobnicate")
+
+
+def test_a_mistyped_measure_is_refused_with_what_is_meant(corank: Corank) -> None:
+    said = corank("measure", "active-subspaces", "--network", "trained", "--data", "toy.npz")
+    assert_refused(said, "'active-subspaces': did you mean active-subspace")

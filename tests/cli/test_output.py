@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.contracts.methods import MEASURES
+
 from .user import COMPRESS, COST, MEASURE, STUDY, TRAIN, Corank, assert_refused, strict_json, words
 
 
@@ -31,16 +33,55 @@ def test_a_pipe_gets_plain_text_and_no_progress_bar(corank: Corank, line: tuple[
     assert said.code == 0
     assert said.out.strip()
     assert "\x1b" not in said.out + said.err
-    stages = [f"corank: {stage}" for stage in ("accuracy of", "active subspaces", "cut at")]
+    stages = [f"corank: {stage}" for stage in ("accuracy of", "measuring", "cut at")]
     assert all(any(text.startswith(stage) for stage in stages) for text in said.err.splitlines())
 
 
 def test_a_table_in_a_pipe_has_a_line_a_row(corank: Corank) -> None:
     said = corank("measure", "--network", "trained", "--data", "toy.npz", "--rank", "2")
     head, _, *rows, _ = said.out.splitlines()
-    assert [column.strip() for column in head.strip().split("   ")][-3:] == ["by norm", "captured", "held out"]
-    assert "active neurons" in head
+    columns = [column.strip() for column in head.strip().split("  ") if column]
+    assert columns[-6:] == ["active neurons", "by norm", "captured", "held out", "principal", "linear"]
     assert [row.split()[0] for row in rows] == ["2", "4"]
+
+
+@pytest.mark.parametrize("measure", [name for name in MEASURES if name != "survey"])
+def test_every_measure_is_a_command(corank: Corank, measure: str) -> None:
+    line = ("measure", measure, "--network", "trained", "--data", "toy.npz")
+    found = strict_json(corank(*line, "--json").out)
+    assert (found["network"], found["data"]) == ("own_networks:tiny", "toy")
+    layers = [row["layer"] for row in found["layers"]]
+    assert layers in (["2", "4"], ["1", "3", "5"]), "points or weight matrices"
+    said = corank(*line)
+    assert (said.code, said.err) == (0, "")
+    _, _, *rows, caption = said.out.splitlines()
+    assert [row.split()[0] for row in rows] == layers
+    assert caption.strip().endswith(".")
+
+
+def test_a_survey_is_all_measures_at_once(corank: Corank) -> None:
+    line = ("--network", "trained", "--data", "toy.npz", "--json")
+    whole = strict_json(corank("measure", *line).out)
+    parts = {name: strict_json(corank("measure", name, *line).out) for name in MEASURES if name != "survey"}
+    assert whole["weights"]["layers"] == parts["weight-spectrum"]["layers"]
+    assert whole["cushions"]["layers"] == parts["layer-cushion"]["layers"]
+    assert [row["information"] for row in whole["layers"]] == parts["mutual-information"]["layers"]
+    for row, part in zip(whole["layers"], parts["active-subspace"]["layers"], strict=True):
+        assert row.items() >= part.items()
+
+
+def test_what_was_not_measured_is_said_beside_the_table(corank: Corank) -> None:
+    line = ("measure", "--network", "trained", "--data", "toy.npz", "--samples", "4", "--batch-size", "5")
+    said = corank(*line)
+    assert said.code == 0
+    assert said.out.splitlines()[-1].startswith("Hidden layers, measured on 4 samples")
+    (told,) = said.err.splitlines()
+    assert told.startswith("corank: not measured: all layers: feature probe: 5 folds need two classes")
+    quiet = corank(*line, "--json")
+    assert quiet.err == ""
+    (skip,) = strict_json(quiet.out)["skipped"]
+    assert (skip["layer"], skip["measure"]) == ("all layers", "feature-probe")
+    assert skip["reason"] in told
 
 
 def test_what_is_no_number_becomes_null(corank: Corank) -> None:

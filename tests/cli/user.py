@@ -15,6 +15,8 @@ import pytest
 from corank.train.checkpoint import Checkpoint
 
 MODULE = """
+import os
+
 import torch
 from torch import nn
 from torch.nn import functional
@@ -81,6 +83,12 @@ def straight():
 
 def bad_pair():
     return 1, 2, 3
+
+
+def only_second():
+    if os.environ.get("RANK") == "1":
+        raise OverflowError("the hovercraft is full")
+    return tiny()
 """
 
 

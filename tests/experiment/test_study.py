@@ -76,7 +76,7 @@ def test_a_network_with_two_places_is_cut_twice(make_opened: Make, pixels: Datas
 
 def test_a_network_without_places_is_measured_and_kept(make_opened: Make, pixels: Dataset) -> None:
     result = QUICK.run("bypassed", make_opened("bypassed").network, pixels)
-    assert len(result.measured.layers) == 1
+    assert len(result.active.layers) == 1
     assert result.cuts == ()
     assert result.recommendation is None
     assert "no place where the network can be cut" in result.reason
@@ -97,7 +97,7 @@ def test_a_rank_above_the_features_is_lowered_where_the_study_chose_the_place(
 ) -> None:
     network = make_opened("tiny").network
     result = replace(QUICK, rank=40, order=1).run("tiny", network, pixels)
-    for found, row in zip(result.cuts, result.measured.layers, strict=True):
+    for found, row in zip(result.cuts, result.active.layers, strict=True):
         assert found.compressed.rank == len(row.directions) <= row.width < 40
     with pytest.raises(InputError, match="12 features at '2', got 40"):
         replace(QUICK, rank=40, layer="2").check(network, pixels)
@@ -129,7 +129,7 @@ def test_a_network_without_hidden_layers_is_refused_at_once(pixels: Dataset) -> 
     [
         ("rank", 0), ("order", -1), ("samples", 0), ("fit_samples", 0), ("epochs", -1), ("pre_rate", 0.0),
         ("batch_size", 0), ("head_rate", float("nan")), ("tolerance", 1.0), ("tolerance", -0.1),
-        ("tolerance", float("nan")),
+        ("tolerance", float("nan")), ("measure_seconds", 0.0), ("measure_seconds", float("inf")),
     ],
 )  # fmt: skip
 def test_options_out_of_range_are_refused(option: str, value: float) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,11 +15,17 @@ import pytest
 from corank.errors import InputError
 from corank.experiment import Opened, Study, Training, accuracies, load_run, open_network
 from corank.experiment.study_run import run_study
+from corank.measure.running import _Pass
 from corank.report import write_page
 from corank.zoo import Dataset, load_data
 
 Make = Callable[..., Opened]
 STUDY = Study(samples=100, epochs=1, rank=2)
+CHAPTERS = [
+    "Which directions each layer uses", "Where it can be cut", "Spectra of the loss gradient", "First active variables",
+    "Spectra of the activations", "Where the parameters are", "Layer cushions", "Information plane",
+    "Linear classifiers on the features",
+]  # fmt: skip
 MODULE = """
 from torch import nn
 
@@ -47,7 +54,7 @@ def test_a_users_network_on_the_digits_from_end_to_end(tmp_path: Path, monkeypat
     study = Study(samples=300, epochs=1)
     found = run_study(opened, digits, study, Training(epochs=2), Path("out"), report=stages.append)
     assert stages[0] == "training small_networks:small on digits"
-    assert [stage.split()[0] for stage in stages[1:]] == ["accuracy", "active", "cut", "cut", "cut"]
+    assert [stage.split()[0] for stage in stages[1:]] == ["accuracy", "measuring", "cut", "cut", "cut"]
 
     assert strict_json(Path("out/study.json")) == found
     trained = load_run(Path("out/network"))
@@ -64,9 +71,41 @@ def test_a_users_network_on_the_digits_from_end_to_end(tmp_path: Path, monkeypat
     page = Path("out/index.html").read_text()
     assert "What small_networks:small uses" in page
     assert found["summary"][-1].split(",")[0] in page
+    titles = re.findall(r"<h2[^>]*>([^<]*)</h2>", page)
+    assert titles[: len(CHAPTERS)] == CHAPTERS
     assert page.count("<svg") >= 4
     assert not re.search(r"(src|href)=[\"']?(https?:|//)|@import|url\((?!#)", page), "a request"
     assert list(Path("out/figures").glob("*.svg"))
+
+
+def test_what_there_was_no_time_for_is_said_on_the_page(
+    make_opened: Make, pixels: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finish, left = _Pass._result, [5]
+
+    def until_the_time_is_over(self: _Pass, *rest: Any) -> Any:
+        """All measures of the first layer, and the first measure of the second, are finished in time."""
+        left[0] -= 1
+        if self.options.budget_seconds is not None and left[0] < 0:
+            self.start = -math.inf
+        return finish(self, *rest)
+
+    monkeypatch.setattr(_Pass, "_result", until_the_time_is_over)
+    study = replace(STUDY, measure_seconds=500.0, epochs=0, rank=1)
+    found = run_study(make_opened("tiny"), pixels, study, Training(), tmp_path)
+    rows = {row["layer"]: row for row in found["measured"]["layers"]}
+    assert {"active_neurons", "activations", "information", "probe"} <= rows["2"].keys()
+    assert "active_neurons" in rows["4"]
+    assert not {"activations", "information", "probe"} & rows["4"].keys()
+    reason = "left out: the time budget of 500 s was used up"
+    measures = {"activation-spectrum", "mutual-information", "feature-probe"}
+    assert {(row["layer"], row["measure"], row["reason"]) for row in found["measured"]["skipped"]} == {
+        ("4", measure, reason) for measure in measures
+    }
+    assert len(found["cuts"]) == 2
+    page = (tmp_path / "index.html").read_text()
+    assert reason in page
+    assert all(f"4: {measure.replace('-', ' ')}" in page for measure in measures)
 
 
 def test_the_same_study_is_not_done_again(

@@ -12,29 +12,27 @@ from corank.errors import InputError
 from corank.experiment import Opened, compress_and_evaluate
 from corank.experiment.compressing import run_compression
 from corank.experiment.costing import cost_of
+from corank.experiment.measured_tables import active_table
 from corank.experiment.study import Study
-from corank.experiment.tables import NO_CUT, compressed_in_words, cost_table, cuts_table, measured_table
+from corank.experiment.tables import NO_CUT, compressed_in_words, cost_table, cuts_table, layers_table
 from corank.report import Missing
 from corank.zoo import Batches, Dataset
+
+from .measurements import column
 
 Make = Callable[..., Opened]
 
 
-def column(table: object, name: str) -> list[object]:
-    (place,) = [number for number, column in enumerate(table.columns) if column.title == name]
-    return [row[place] for row in table.rows]
-
-
 def test_every_measured_layer_has_a_row(make_opened: Make, pixels: Dataset) -> None:
     result = Study(samples=60, epochs=0, rank=1).run("residual", make_opened("residual").network, pixels)
-    table = measured_table(result.measured, result.places)
-    assert column(table, "layer") == [layer.layer for layer in result.measured.layers]
-    assert column(table, "width") == [layer.width for layer in result.measured.layers]
+    table = layers_table(result.active, result.places)
+    assert column(table, "layer") == [layer.layer for layer in result.active.layers]
+    assert column(table, "width") == [layer.width for layer in result.active.layers]
     for place, shown in zip(result.places, column(table, "multiply-adds before"), strict=True):
         expected = place.pre.multiply_adds_millions if place.pre else Missing(NO_CUT)
         assert shown == expected
     assert any(isinstance(shown, Missing) for shown in column(table, "multiply-adds before"))
-    assert len(measured_table(result.measured).columns) == len(table.columns) - 1
+    assert active_table(result.active).columns == table.columns[:-1]
 
 
 def test_a_cuts_row_holds_its_ratios(make_opened: Make, pixels: Dataset) -> None:

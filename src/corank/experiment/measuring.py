@@ -7,37 +7,40 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
+from corank.discover import name_of
 from corank.experiment import run_folder
+from corank.experiment.chapters import chapters, in_words
 from corank.experiment.networks import Opened, identity
-from corank.experiment.tables import measured_table
-from corank.measure import ActiveSubspace, ActiveSubspaces
+from corank.experiment.processes import is_first_process
+from corank.measure import ActivationSpectra, ActiveSubspaces, Measure, Measurement, Surveyed
 from corank.network import save_tensors
-from corank.report import Page, Section, figures_of, write_page
-from corank.report.format import interval, percent
+from corank.report import Page, write_page
 from corank.zoo import Batches, Dataset
 
 MEASUREMENT = "measurement.json"
-OWN_FILES = {"directions.safetensors", "figures", "index.html", MEASUREMENT}
-LOST_HELD_OUT = 0.2  # directions that hold so much less of held-out gradients are not trusted
+DIRECTIONS, PRINCIPAL = "directions.safetensors", "principal_directions.safetensors"
+OWN_FILES = {DIRECTIONS, PRINCIPAL, "figures", "index.html", MEASUREMENT}
 
 
 def run_measurement(
     opened: Opened,
     dataset: Dataset,
-    measure: ActiveSubspace,
+    measure: Measure,
     out: Path | None = None,
     *,
     batch_size: int = 64,
     seed: int = 0,
     overwrite: bool = False,
-) -> ActiveSubspaces:
+) -> Measurement:
     """Measure a network on the training split, and write a folder with what was found where one is named.
 
     Args:
         opened: the network.
         dataset: its training split is measured on.
         measure: what is measured.
-        out: the folder.
+        out: the folder; only the first of several processes writes it.
         batch_size: samples a pass.
         seed: of the order of the samples.
         overwrite: replace a measurement with other options that is there.
@@ -46,8 +49,11 @@ def run_measurement(
         InputError: the folder holds something else, or the network cannot be measured.
     """
     batches = Batches(dataset.train, batch_size, shuffle=True, seed=seed)
-    options = {**identity(opened, dataset), **asdict(measure), "batch_size": batch_size, "seed": seed}
+    out = out if is_first_process() else None
+    options: dict[str, Any] = {}
     if out is not None:
+        chosen = {"measure": name_of(type(measure)), **asdict(measure), "batch_size": batch_size, "seed": seed}
+        options = {**identity(opened, dataset), **chosen}
         claim_measurement(out, options, overwrite=overwrite)
     found = measure.measure(opened.network, batches)
     if out is not None:
@@ -69,8 +75,8 @@ def claim_measurement(out: Path, options: Mapping[str, Any], *, overwrite: bool 
         run_folder.refuse_difference(out, "measurement", stored, options)
 
 
-def write_measurement(found: ActiveSubspaces, out: Path, network: str, data: str, options: Mapping[str, Any]) -> None:
-    """Write `index.html`, `measurement.json`, `directions.safetensors` and the figures.
+def write_measurement(found: Measurement, out: Path, network: str, data: str, options: Mapping[str, Any]) -> None:
+    """Write `index.html`, `measurement.json`, the figures and the directions that were found.
 
     Args:
         found: the measurement.
@@ -82,48 +88,35 @@ def write_measurement(found: ActiveSubspaces, out: Path, network: str, data: str
     Raises:
         InputError: the folder cannot be written.
     """
-    made_from = {"network": network, "data": data, "samples": found.samples, "loss": found.loss}
-    provenance = {**made_from, **run_folder.versions()}
-    section = Section("Layer by layer", tables=(measured_table(found),), figures=tuple(figures_of(found).values()))
+    provenance = {"network": network, "data": data, **conditions(found), **run_folder.versions()}
     page = Page(
-        title=f"Active neurons of {network}",
+        title=f"Measurements of {network}",
         subtitle=f"measured on {data}",
-        summary=neurons_in_words(found),
-        sections=(section,),
-        provenance=provenance,
+        summary=in_words(found),
+        sections=chapters(found),
+        provenance={name.replace("_", " "): value for name, value in provenance.items()},
     )
+    if (out / MEASUREMENT).is_file():
+        run_folder.clear_page(out, MEASUREMENT, DIRECTIONS, PRINCIPAL)
     write_page(page, out)
-    save_tensors({layer.layer: layer.directions for layer in found.layers}, out / "directions.safetensors")
+    for name, directions in directions_of(found).items():
+        save_tensors(directions, out / name)
     run_folder.write_json(out / MEASUREMENT, {**provenance, "options": options, **found.to_dict()})
 
 
-def neurons_in_words(found: ActiveSubspaces) -> tuple[str, ...]:
-    """What the counts of active neurons say, in plain sentences."""
-    weak = [layer.layer for layer in found.layers if layer.captured_heldout < layer.captured - LOST_HELD_OUT]
-    trusted = [
-        layer for layer in found.layers if layer.active_neurons.energy.high is not None and layer.layer not in weak
-    ]
-    sentences = []
-    if trusted:
-        least = min(trusted, key=lambda layer: (layer.active_neurons.energy.high or 0) / layer.width)
-        sentences.append(
-            f"At {least.layer}, {interval(least.active_neurons.energy)} of {least.width:,} directions carry "
-            f"{percent(1 - found.epsilon, 0)} of the gradient energy of {found.samples:,} samples; of samples that "
-            f"took no part, the leading {len(least.directions)} carry {percent(least.captured_heldout)}."
-        )
-    open_ended = [layer.layer for layer in found.layers if layer.active_neurons.energy.high is None]
-    if open_ended:
-        sentences.append(
-            f"At {_listed(open_ended)} the count is not reached within the sketch; a larger one would tell."
-        )
-    if weak:
-        sentences.append(
-            f"At {_listed(weak)} the directions hold much less of the gradients of samples they were not made from: "
-            "the counts there speak of the measured samples only, and more samples would be needed to say more."
-        )
-    return tuple(sentences)
+def conditions(found: Measurement) -> dict[str, Any]:
+    """Under which conditions a measurement was made, as far as it says."""
+    source = (found.active or found.activations) if isinstance(found, Surveyed) else found
+    names = ("samples", "samples_heldout", "loss", "layout", "precision")
+    return {name: getattr(source, name) for name in names if hasattr(source, name)}
 
 
-def _listed(names: list[str]) -> str:
-    shown = names if len(names) <= 4 else [*names[:3], f"{len(names) - 3} more layers"]
-    return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"
+def directions_of(found: Measurement) -> dict[str, dict[str, Tensor]]:
+    """The directions that a measurement found, by file and layer."""
+    active, activations = (found.active, found.activations) if isinstance(found, Surveyed) else (found, found)
+    files = {}
+    if isinstance(active, ActiveSubspaces):
+        files[DIRECTIONS] = {layer.layer: layer.directions for layer in active.layers}
+    if isinstance(activations, ActivationSpectra):
+        files[PRINCIPAL] = {layer.layer: layer.directions for layer in activations.layers}
+    return files

@@ -162,6 +162,12 @@ def clear_run(folder: Path) -> None:
             (folder / name).unlink(missing_ok=True)
 
 
+def clear_page(folder: Path, *names: str) -> None:
+    """Delete a page with its figures, and files of these names beside it."""
+    for file in (*(folder / name for name in names), folder / "index.html", *(folder / "figures").glob("*.svg")):
+        file.unlink(missing_ok=True)
+
+
 def make_writable(folder: Path) -> None:
     """Make a folder, so that one that cannot be written to is noticed before the work and not after it.
 

@@ -7,6 +7,7 @@ the measurement and on the validation split.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -16,7 +17,7 @@ from corank.compress import ASNet
 from corank.errors import InputError
 from corank.experiment.compressing import Accuracies, Evaluated, accuracies, asnetwork, compress_and_evaluate
 from corank.linalg import number_of_terms
-from corank.measure import ActiveLayer, ActiveSubspace, ActiveSubspaces
+from corank.measure import ActiveLayer, ActiveSubspaces, Survey, Surveyed
 from corank.measure.heldout import EVERY as HELD_OUT_EVERY
 from corank.network import Cost, Layer, Layers, capture, cost, cut
 from corank.result import Result, Scalar
@@ -60,7 +61,7 @@ class StudyResult(Result):
         data: the name of the data set.
         original: its accuracy.
         cost: its cost.
-        measured: the active subspaces of all hidden layers.
+        measured: what was measured at all hidden layers.
         places: which of these layers may be cut.
         cuts: the cut networks, evaluated, in order of depth.
         recommendation: the layer of the recommended cut; None if none is worth it.
@@ -72,18 +73,23 @@ class StudyResult(Result):
     data: str
     original: Accuracies
     cost: Cost
-    measured: ActiveSubspaces
+    measured: Surveyed
     places: tuple[CutPlace, ...]
     cuts: tuple[Evaluated, ...]
     recommendation: str | None
     reason: str
     tolerance: float
 
+    @property
+    def active(self) -> ActiveSubspaces:
+        """The active subspaces of all hidden layers."""
+        return _active(self.measured)
+
     def row(self) -> dict[str, Scalar]:
         """Network, data, accuracy, recommendation."""
         return {
             "network": self.network, "data": self.data, "test accuracy": self.original.test,
-            "layers measured": len(self.measured.layers), "cuts": len(self.cuts),
+            "layers measured": len(self.active.layers), "cuts": len(self.cuts),
             "recommended cut": self.recommendation,
         }  # fmt: skip
 
@@ -99,6 +105,7 @@ class Study:
         order: of the polynomial.
         samples: gradients in the sketches; None takes all there are.
         sketch_size: rows of the sketches; None takes four times the 50 directions that are kept of each layer.
+        measure_seconds: of measuring, after which no further samples are taken; None for no limit.
         fit_samples: training samples that are used at all; None takes all.
         epochs: of fine-tuning.
         pre_rate: step size of the pre-model.
@@ -116,6 +123,7 @@ class Study:
     order: int = 2
     samples: int | None = 4096
     sketch_size: int | None = None
+    measure_seconds: float | None = 60.0
     fit_samples: int | None = None
     epochs: int = 5
     pre_rate: float = 1e-4
@@ -127,6 +135,8 @@ class Study:
     def __post_init__(self) -> None:
         if not 0 <= self.tolerance < 1:
             raise InputError(f"tolerance must lie between 0 and 1, got {self.tolerance}")
+        if self.measure_seconds is not None and not 0 < self.measure_seconds < math.inf:
+            raise InputError(f"measure_seconds must be positive, got {self.measure_seconds}")
         for name in ("fit_samples", "batch_size"):
             value = getattr(self, name)
             if value is not None and value < 1:
@@ -184,8 +194,9 @@ class Study:
         batches = Batches(dataset.train, self.batch_size, shuffle=True, seed=self.seed, limit=self.fit_samples)
         report("accuracy of the network")
         original = accuracies(network, dataset)
-        report("active subspaces of all hidden layers")
-        measured = self._measure().measure(network, batches)
+        report("measuring all hidden layers")
+        survey = self._measure().measure(network, batches)
+        measured = _active(survey)
         example = _example(network, dataset)
         places = _places(network, measured, example)
         whole = cost(network, dataset.shape)
@@ -197,7 +208,7 @@ class Study:
             keep(cuts[-1], compressor)
         recommendation, reason = recommend(cuts, self.tolerance)
         return StudyResult(
-            network=name, data=dataset.name, original=original, cost=whole, measured=measured, places=places,
+            network=name, data=dataset.name, original=original, cost=whole, measured=survey, places=places,
             cuts=tuple(cuts), recommendation=recommendation, reason=reason, tolerance=self.tolerance,
         )  # fmt: skip
 
@@ -223,8 +234,11 @@ class Study:
         has_all = len(found.directions) < LARGEST_RANK
         return self._asnet(layer, min(self.rank, len(found.directions) if has_all else found.width))
 
-    def _measure(self) -> ActiveSubspace:
-        return ActiveSubspace(layer="*", rank=LARGEST_RANK, samples=self.samples, sketch_size=self.sketch_size)
+    def _measure(self) -> Survey:
+        return Survey(
+            layer="*", rank=LARGEST_RANK, samples=self.samples, sketch_size=self.sketch_size,
+            budget_seconds=self.measure_seconds, seed=self.seed,
+        )  # fmt: skip
 
     def _asnet(self, layer: Layer, rank: int) -> ASNet:
         return ASNet(
@@ -280,6 +294,17 @@ def _is_good(found: Evaluated, tolerance: float) -> bool:
     is_accurate = found.tuned.validation >= found.original.validation - tolerance
     is_faster = found.latency[0].high_ms < found.latency_original[0].low_ms
     return is_accurate and is_faster and found.compressed.storage_ratio >= 1
+
+
+def _active(survey: Surveyed) -> ActiveSubspaces:
+    """The active subspaces that a study cannot do without.
+
+    Raises:
+        InputError: there are none, with the reason.
+    """
+    if survey.active is None:
+        raise InputError(next(skip.reason for skip in survey.skipped if skip.measure == "active-subspace"))
+    return survey.active
 
 
 def _example(network: nn.Module, dataset: Dataset) -> Tensor:

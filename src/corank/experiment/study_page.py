@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from corank.experiment.chapters import chapters, in_words
 from corank.experiment.compressing import asnetwork
-from corank.experiment.measuring import neurons_in_words
 from corank.experiment.run_folder import versions
 from corank.experiment.study import StudyResult
-from corank.experiment.tables import cuts_table, measured_table
+from corank.experiment.tables import cuts_table, layers_table
 from corank.network import Latency
-from corank.report import Page, Section, Tradeoff, cost_against_accuracy, cost_bars, figures_of
+from corank.report import Page, Section, Tradeoff, cost_against_accuracy, cost_bars
 from corank.report.format import percent
 
 
@@ -23,12 +23,13 @@ def study_page(result: StudyResult, *, options: Mapping[str, Any], seconds: floa
         options: of the study, for the provenance.
         seconds: that it took.
     """
+    layers, *others = chapters(result.measured, layers_table(result.active, result.places))
     return Page(
         title=f"What {result.network} uses",
         subtitle=f"A study on {result.data}: which directions each layer needs, where it can be cut, what that costs",
         summary=summary(result),
         facts=_facts(result),
-        sections=(_layers(result), _cuts(result)),
+        sections=(layers, _cuts(result), *others),
         provenance=_provenance(result, options, seconds),
     )
 
@@ -39,7 +40,7 @@ def summary(result: StudyResult) -> tuple[str, ...]:
         f"{result.network} classifies {percent(result.original.test)} of the test images of {result.data} correctly, "
         f"with {result.cost.parameters:,} parameters and {result.cost.multiply_adds_millions:.3g} million "
         "multiply-adds an image.",
-        *neurons_in_words(result.measured),
+        *in_words(result.measured),
         result.reason[:1].upper() + result.reason[1:] + ".",
     )
 
@@ -47,7 +48,7 @@ def summary(result: StudyResult) -> tuple[str, ...]:
 def _facts(result: StudyResult) -> tuple[tuple[str, Any], ...]:
     facts = [
         ("test accuracy", percent(result.original.test)),
-        ("layers measured", len(result.measured.layers)),
+        ("layers measured", len(result.active.layers)),
     ]
     chosen = next((found for found in result.cuts if asnetwork(found).layer == result.recommendation), None)
     if chosen is not None:
@@ -57,19 +58,6 @@ def _facts(result: StudyResult) -> tuple[tuple[str, Any], ...]:
             ("test accuracy after the cut", percent(chosen.tuned.test)),
         ]
     return tuple(facts)
-
-
-def _layers(result: StudyResult) -> Section:
-    return Section(
-        "Which directions each layer uses",
-        text=(
-            "At every hidden layer the gradient of the loss was taken for each sample. Where these gradients point, "
-            "the loss can change; a direction that they never take does not matter. The number of active neurons is "
-            "how many directions carry nearly all of their energy.",
-        ),
-        tables=(measured_table(result.measured, result.places),),
-        figures=tuple(figures_of(result.measured).values()),
-    )
 
 
 def _cuts(result: StudyResult) -> Section:
@@ -109,8 +97,8 @@ def _provenance(result: StudyResult, options: Mapping[str, Any], seconds: float)
     return {
         "network": result.network,
         "data": result.data,
-        "measured with": f"{result.measured.samples:,} samples, {result.measured.samples_heldout:,} held out; "
-        f"{result.measured.loss}",
+        "measured with": f"{result.active.samples:,} samples, {result.active.samples_heldout:,} held out; "
+        f"{result.active.loss}",
         "choices made on": f"validation split, accuracy {percent(result.original.validation)} before cutting",
         **made_with,
         "seed": study["seed"],

@@ -91,8 +91,7 @@ def _finished(out: Path, options: dict[str, Any], overwrite: bool) -> dict[str, 
 def _clear(out: Path) -> None:
     """Delete what an older study left, but no file that is not a study's."""
     if (out / STUDY).is_file():
-        for file in (out / STUDY, out / "index.html", *(out / "figures").glob("*.svg")):
-            file.unlink(missing_ok=True)
+        run_folder.clear_page(out, STUDY)
     for description in (out / "cuts").glob("*/description.json"):
         run_folder.clear_run(description.parent)
         if not any(description.parent.iterdir()):

@@ -6,45 +6,21 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from corank.experiment.compressing import Evaluated, asnetwork
+from corank.experiment.measured_tables import active_table
 from corank.experiment.run_folder import Run, said
 from corank.experiment.study import CutPlace
-from corank.measure import ActiveLayer, ActiveSubspaces
+from corank.measure import ActiveSubspaces
 from corank.report import Column, Missing, Table
 from corank.report.format import milliseconds, percent, ratio
 
 NO_CUT = "data flows around this layer, so the network cannot be cut here"
-NO_HELD_OUT = "no gradient energy in the held-out samples"
 
 
-def measured_table(found: ActiveSubspaces, places: Sequence[CutPlace] = ()) -> Table:
-    """A row a layer: width, active neurons, captured energy and, where known, what lies in front of a cut."""
-    sketched = max((layer.sketch_size for layer in found.layers), default=0)
-    share = percent(1 - found.epsilon, 0)
-    columns = [
-        Column("layer"),
-        Column("convolution", note="the layer's number where it ends a convolution"),
-        Column("width", note="features of one sample"),
-        Column(
-            "active neurons",
-            note=f"directions that carry {share} of the measured samples' gradient energy, certified",
-        ),
-        Column("by norm", note=f"directions that carry {share} of the norm of the leading {sketched} together"),
-        Column("captured", note=f"share of the energy in the first {found.rank} directions", show=percent),
-        Column("held out", note="the same for samples that took no part in finding them", show=percent),
-    ]
-    rows = [list(_measured_row(layer)) for layer in found.layers]
-    if places:
-        columns.append(Column("multiply-adds before", note="in millions, of one sample up to this layer"))
-        for row, place in zip(rows, places, strict=True):
-            row.append(place.pre.multiply_adds_millions if place.pre else Missing(NO_CUT))
-    caption = f"Hidden layers, measured on {found.samples:,} samples and {found.samples_heldout:,} held-out ones."
-    return Table(tuple(columns), tuple(tuple(row) for row in rows), caption)
-
-
-def _measured_row(layer: ActiveLayer) -> Sequence[Any]:
-    heldout = layer.captured_heldout if layer.captured_heldout_by_rank else Missing(NO_HELD_OUT)
-    neurons = layer.active_neurons
-    return layer.layer, layer.index, layer.width, neurons.energy, neurons.norm, layer.captured, heldout
+def layers_table(found: ActiveSubspaces, places: Sequence[CutPlace]) -> Table:
+    """A row a layer: what was measured there, and what lies in front of a cut."""
+    note = "in millions, of one sample up to this layer"
+    before = [place.pre.multiply_adds_millions if place.pre else Missing(NO_CUT) for place in places]
+    return active_table(found, [(Column("multiply-adds before", note=note), before)])
 
 
 def cuts_table(cuts: Sequence[Evaluated]) -> Table:

@@ -9,11 +9,10 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-import torch.distributed
-
 from corank.errors import InputError
 from corank.experiment.compressing import accuracies
 from corank.experiment.networks import Opened, check_capture, identity
+from corank.experiment.processes import is_first_process
 from corank.experiment.run_folder import Run, claim, clear_run, load_run, save_run
 from corank.train import Checkpoint, History, fit, make_fabric
 from corank.train.devices import Devices, checked_device
@@ -143,11 +142,6 @@ class Training:
         named = {**asdict(defaults), "schedule": repr(defaults.schedule), "augment": repr(defaults.augment)}
         return {**identity(opened, dataset), **named, "seed": self.seed,
                 "precision": self.precision, "processes": self.processes}  # fmt: skip
-
-
-def is_first_process() -> bool:
-    """Whether this process is the one that writes and prints, where several train together."""
-    return not torch.distributed.is_initialized() or torch.distributed.get_rank() == 0
 
 
 def _metrics(opened: Opened, dataset: Dataset, history: History) -> dict[str, Any]:

@@ -32,7 +32,8 @@ class PassOptions(Measure, ABC):
         tokens: a sequence of tokens `(T, D)` as one row of `T D` features ("flattened") or as `T` rows ("kept").
         precision: "32-true" is the network's own, "bf16-mixed" and "16-mixed" run it under autocast.
         memory_mb: what sketches and held-out rows may take, in MB of 2^20 bytes; None takes half of the machine's.
-        budget_seconds: after so long no further samples are taken and no further layers finished; None for no limit.
+        budget_seconds: after two thirds of it no further samples are taken, and when it is over only the first measure
+            is still finished, the others being listed as left out; None for no limit.
         seed: of every random draw.
 
     Raises:

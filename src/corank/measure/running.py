@@ -32,6 +32,8 @@ from corank.train.evaluate import device_of
 if TYPE_CHECKING:
     from corank.measure.layer_measure import LayerMeasure, PassOptions
 
+READING_SHARE = 2 / 3  # of a time budget; held-out samples and the results take the rest
+
 Found = dict[tuple[str, str], Result | InputError]
 """What a measure found at a layer, or why it found nothing, by the names of both."""
 
@@ -61,13 +63,15 @@ def run_pass(
     reader = Reader(network, wanted, first, through=needs.through, precision=options.precision)
     layers, refused = _observable(reader, first, options)
     limit = options.memory_mb or default_memory_mb(device_of(network))
-    groups = plan_passes({label: layer.features for label, layer in layers.items()}, needs, 4, limit)
+    size = max((4, *(tensor.element_size() for tensor in network.parameters())))
+    groups = plan_passes({label: layer.features for label, layer in layers.items()}, needs, size, limit)
+    start = time.perf_counter()
     found: Found = {}
     for number, group in enumerate(groups):
         if number or len(group.layers) < len(reader.points):
             through = needs.through and number == 0
             reader = Reader(network, list(group.layers), first, through=through, precision=options.precision)
-        one = _Pass(reader, {label: layers[label] for label in group.layers}, options, group.needs, measures)
+        one = _Pass(reader, {label: layers[label] for label in group.layers}, options, group.needs, measures, start)
         one.run(batches, first)
         found |= one.found()
         if number == 0:
@@ -84,6 +88,7 @@ class _Pass:
         options: of the pass.
         needs: of all measures together, as far as memory allows.
         measures: by name.
+        start: of the first pass, on the performance counter.
     """
 
     def __init__(
@@ -93,8 +98,10 @@ class _Pass:
         options: PassOptions,
         needs: Needs,
         measures: Mapping[str, LayerMeasure[Any]],
+        start: float,
     ) -> None:
-        self.reader, self.options, self.needs = reader, options, needs
+        self.reader, self.options, self.needs, self.start = reader, options, needs, start
+        self.first = next(iter(measures))
         self.classes = next(iter(layers.values())).classes
         self.sharing = Sharing({label: layer.features for label, layer in layers.items()})
         self.layers = {label: layer for label, layer in layers.items() if self.sharing.owns(label)}
@@ -108,7 +115,6 @@ class _Pass:
         self.samples = 0
         self.ratios: dict[str, list[Tensor]] = {}
         self.calls: dict[str, Through] = {}
-        self.deadline = math.inf if options.budget_seconds is None else time.perf_counter() + options.budget_seconds
 
     def run(self, batches: Batches, first: Inputs) -> None:
         """Go through the data, and through what was held out of them."""
@@ -142,7 +148,7 @@ class _Pass:
         """What all measures found at all layers, those of other processes too."""
         own: Found = {}
         for label, observers in self.observers.items():
-            own |= {(name, label): self._result(observer) for name, observer in observers.items()}
+            own |= {(name, label): self._result(name, observer) for name, observer in observers.items()}
             self.layers[label].heldout.clear()
         return self.sharing.collect(own)
 
@@ -162,8 +168,14 @@ class _Pass:
             unwatched=tuple(Skip(layer=one.layer, measure="", reason=one.reason) for one in self.reader.unwatched),
         )
 
-    def _result(self, observer: Observer[Any]) -> Result | InputError:
-        if time.perf_counter() > self.deadline:
+    def _is_over(self, share: float = 1.0) -> bool:
+        """Whether a share of the time budget is used up."""
+        budget = self.options.budget_seconds
+        return budget is not None and time.perf_counter() - self.start > share * budget
+
+    def _result(self, name: str, observer: Observer[Any]) -> Result | InputError:
+        """What an observer found; the first measure finishes whatever the time, or all was run for nothing."""
+        if self._is_over() and name != self.first:
             return InputError(f"left out: the time budget of {self.options.budget_seconds:g} s was used up")
         try:
             result: Result = observer.result()
@@ -180,7 +192,9 @@ class _Pass:
                 size = int(min(most - self.samples, len(y)))
                 self.samples += size
                 yield number, select(x, slice(size)), y[:size]
-            if self.samples >= most or time.perf_counter() > self.deadline:
+            if self.samples >= most:
+                return
+            if self.options.budget_seconds and self.sharing.any_of(self._is_over(READING_SHARE), y.device):
                 return
 
     def _seen(self, x: Inputs, y: Tensor, where: str) -> list[tuple[str, LayerBatch]]:

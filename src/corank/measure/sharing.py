@@ -76,6 +76,19 @@ class Sharing:
             distributed.all_gather(parts, padded)
         return self._joined(parts, samples)
 
+    def any_of(self, is_so: bool, device: torch.device) -> bool:
+        """Whether it is so in any process, known to all.
+
+        Raises:
+            ProcessError: another process is gone.
+        """
+        if self.processes == 1:
+            return is_so
+        answers = torch.tensor([is_so], dtype=torch.int32, device=device)
+        with _watched():
+            distributed.all_reduce(answers, op=distributed.ReduceOp.MAX)
+        return bool(answers.item())
+
     def collect(self, values: Mapping[Key, Value]) -> dict[Key, Value]:
         """What every process found for its own layers, together, everywhere.
 
