@@ -1,70 +1,23 @@
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Iterator
-from functools import cache
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from corank.compress import ASNet, ASNetwork, forecast
+from corank.compress import ASNet, forecast
 from corank.compress.asnet import HEAD
 from corank.errors import InputError
 from corank.linalg import number_of_terms
-from corank.network import Layers, Normalised, capture, cost, evaluation_mode
-from corank.train import Distillation
+from corank.network import Layers, Normalised, capture, cost
 from corank.train.evaluate import predict
 
 from ..network.architectures import build
 from . import polynomial
-
-Data = list[tuple[Tensor, Tensor]]
-
-
-def net() -> nn.Sequential:
-    return copy.deepcopy(trained())
-
-
-@cache
-def trained() -> nn.Sequential:
-    """Three classes of points in the plane, seen by a network of two hidden layers, briefly trained."""
-    torch.manual_seed(4)
-    made = nn.Sequential(
-        nn.Linear(2, 16), nn.ReLU(), nn.Dropout(0.2), nn.Linear(16, 12), nn.BatchNorm1d(12), nn.ReLU(), nn.Linear(12, 3)
-    )
-    optimiser = torch.optim.Adam(made.parameters(), lr=0.02)
-    for _ in range(5):
-        for x, y in data():
-            optimiser.zero_grad()
-            nn.functional.cross_entropy(made(x), y).backward()
-            optimiser.step()
-    made.zero_grad()
-    return made.eval()
-
-
-@cache
-def data() -> Data:
-    chance = torch.Generator().manual_seed(1)
-    x = torch.randn(640, 2, generator=chance)
-    y = (torch.atan2(x[:, 0], x[:, 1]) / (2 * math.pi / 3) + 1.5).long().clamp(0, 2)
-    return list(zip(x.split(32), y.split(32), strict=True))
-
-
-def inputs(batches: Data) -> Tensor:
-    return torch.cat([x for x, _ in batches])
-
-
-def small(**options: Any) -> ASNetwork:
-    settings = {"layer": "1", "rank": 4, "order": 2, "epochs": 1, **options}
-    return ASNet(**settings).compress(net(), data())
-
-
-@cache
-def untuned() -> ASNetwork:
-    return small(epochs=0)
+from .plane import data, inputs, net, small, untuned
 
 
 @pytest.mark.parametrize(("rank", "order", "ratio"), [(4, 1, 1.0), (3, 2, 30.0), (3, 3, 30.0), (2, 3, 100.0)])
@@ -174,6 +127,7 @@ def test_without_heldout_samples_their_residual_is_unknown() -> None:
     x, y = data()[0]
     made = ASNet(layer="1", rank=2, order=1, epochs=0).compress(net(), [(x[:4], y[:4])])
     assert math.isnan(made.residual_heldout)
+    assert made.bounds is None
     assert made.to_dict()["residual_heldout"] is None
 
 
@@ -193,6 +147,13 @@ def test_without_heldout_samples_their_residual_is_unknown() -> None:
         ({"pre_rate": 0.0}, "pre_rate must be positive and finite, got 0.0"),
         ({"head_rate": math.inf}, "head_rate .* got inf"),
         ({"ridge": math.nan}, "ridge .* got nan"),
+        ({"fit": "lasso"}, "fit must be one of least-squares, ridge, sparse, d-optimal, got 'lasso'"),
+        ({"basis": "legendre"}, "basis must be one of hermite, data-driven, got 'legendre'"),
+        ({"sparse": "l0"}, "sparse must be one of l1, group-lasso, nuclear-norm, None, got 'l0'"),
+        ({"sparse_weight": -1.0}, "sparse_weight must be at least 0 and finite, got -1.0"),
+        ({"sparse_epochs": 0}, "sparse_epochs must be at least 1 and finite, got 0"),
+        ({"sparse_pre_rate": 0.0}, "sparse_pre_rate must be positive and finite, got 0.0"),
+        ({"sparse_head_rate": math.inf}, "sparse_head_rate .* got inf"),
     ],
 )
 def test_what_cannot_be_done_is_refused_with_its_value(options: dict[str, Any], named: str) -> None:
@@ -210,81 +171,47 @@ def test_a_cut_inside_a_residual_branch_names_where_else() -> None:
         ASNet(layer="layer2.0.bn1", rank=2).compress(resnet.network, batches)
 
 
-def distance(network: nn.Module, teacher: nn.Module, beta: float) -> float:
-    objective = Distillation(teacher=teacher, beta=beta)
-    with torch.no_grad(), evaluation_mode(network), evaluation_mode(teacher):
-        return sum(float(objective(network, x, y)) for x, y in data()) / len(data())
+@pytest.mark.parametrize("basis", ["hermite", "data-driven"])
+@pytest.mark.parametrize("fit", ["least-squares", "ridge", "sparse", "d-optimal"])
+def test_every_fit_reproduces_an_end_that_is_a_polynomial(fit: str, basis: str) -> None:
+    network, batches = polynomial.network(3, 2, 30.0), polynomial.data()
+    made = ASNet(layer="2", rank=3, order=2, epochs=0, fit=fit, basis=basis).compress(network, batches)  # type: ignore[arg-type]
+    expected = predict(network, batches)
+    assert polynomial.relative(predict(made.network, batches), expected) <= 2e-4
+    assert made.bounds is not None
+    assert made.bounds.polynomial_loss_squared == pytest.approx(made.bounds.loss_squared, rel=1e-3)
+    assert made.message.startswith("fitted on ")
 
 
-@pytest.mark.parametrize("beta", [0.0, 0.1, 1.0])
-def test_fine_tuning_lowers_the_distillation_loss(beta: float) -> None:
-    made = small(rank=2, order=1, beta=beta, epochs=3, pre_rate=1e-3, head_rate=1e-3)
-    before, after = distance(made.fitted, net(), beta), distance(made.network, net(), beta)
-    assert after < before - 1e-3
-    assert made.training is not None
-    assert len(made.training.rows) == 3
-    assert made.training.rows[-1].loss < made.training.rows[0].loss
-
-
-def test_beta_weighs_the_teacher_against_the_labels() -> None:
-    """Each student is the better of the two at what it was asked for."""
-    by_labels, by_teacher = (
-        small(rank=2, order=1, beta=beta, epochs=4, pre_rate=1e-2, head_rate=1e-2).network for beta in (0.0, 1.0)
+def test_what_a_fit_decided_is_said() -> None:
+    said = {fit: small(epochs=0, fit=fit).message for fit in ("least-squares", "ridge", "sparse", "d-optimal")}
+    assert said["least-squares"] == "fitted on 512 samples, 34.1 a coefficient"
+    assert "predicts left-out samples best" in said["ridge"]
+    assert "of 45 coefficients are not zero" in said["sparse"]
+    assert said["d-optimal"].startswith(
+        "fitted on only 30 samples, 2.0 a coefficient where 5 are advisable: chosen among 512"
     )
-    assert distance(by_teacher, net(), 1.0) < distance(by_labels, net(), 1.0)
-    assert distance(by_labels, net(), 0.0) < distance(by_teacher, net(), 0.0)
 
 
-def moved(made: ASNetwork) -> tuple[float, float]:
-    """How far the largest step took a parameter of the pre-model and of the new layers."""
-    before, after = dict(made.fitted.named_parameters()), dict(made.network.named_parameters())
-    steps = {name: float((after[name] - before[name]).detach().abs().max()) for name in before}
-    new = [step for name, step in steps.items() if name.startswith(HEAD)]
-    old = [step for name, step in steps.items() if not name.startswith(HEAD)]
-    return max(old), max(new)
+def test_fewer_samples_than_coefficients_are_enough_for_a_ridge() -> None:
+    few = data()[:1]
+    made = ASNet(layer="1", rank=4, order=3, epochs=0, fit="ridge").compress(net(), few)
+    assert made.samples_fit == 26 < made.terms
+    assert made.residual < made.variance
 
 
-def test_the_two_parts_have_step_sizes_of_their_own() -> None:
-    """Adam's steps are at most about the rate, so a rate of 1e-12 moves nothing within float32."""
-    pre, head = moved(small(pre_rate=1e-2, head_rate=1e-12))
-    assert pre > 1e-3
-    assert head < 1e-9
-    pre, head = moved(small(pre_rate=1e-12, head_rate=1e-2))
-    assert pre < 1e-9
-    assert head > 1e-3
-
-
-def test_no_epochs_leave_the_fit_as_it_is() -> None:
-    assert untuned().network is untuned().fitted
-    assert untuned().training is None
-    assert untuned().to_dict()["training"] is None
-
-
-def test_fine_tuning_leaves_the_fit_behind_as_it_was() -> None:
-    tuned = small(pre_rate=1e-2, head_rate=1e-2)
-    for name, value in untuned().fitted.named_parameters():
-        assert torch.equal(value, dict(tuned.fitted.named_parameters())[name])
-
-
-def test_one_seed_gives_one_result() -> None:
-    def numbers(seed: int) -> Tensor:
-        made = small(seed=seed, pre_rate=1e-3)
-        return torch.cat([value.detach().flatten() for value in made.network.parameters()])
-
-    with torch.random.fork_rng():
-        torch.manual_seed(99)
-        first = numbers(0)
-        torch.randn(7)
-        again = numbers(0)
-    assert torch.equal(first, again)
-
-
-def test_seeds_differ_where_there_is_noise() -> None:
-    def numbers(seed: int) -> Tensor:
-        made = small(layer="2", seed=seed, pre_rate=1e-3)  # the dropout before the cut stays in the network
-        return torch.cat([value.detach().flatten() for value in made.network.parameters()])
-
-    assert not torch.equal(numbers(0), numbers(1))
+def test_the_bounds_of_the_lemmas_are_those_of_the_fit() -> None:
+    made = untuned()
+    assert made.bounds is not None
+    assert made.bounds.samples == 128
+    assert made.bounds.residual == pytest.approx(made.residual_heldout)
+    held = torch.arange(640) % 5 == 4
+    labels = torch.cat([y for _, y in data()])[held]
+    losses = nn.functional.cross_entropy(predict(made.network, data())[held], labels, reduction="none")
+    assert made.bounds.polynomial_loss_squared == pytest.approx(float(losses.square().mean()), rel=1e-4)
+    assert made.bounds.polynomial_loss_squared <= made.bounds.polynomial_bound
+    assert made.bounds.variables_loss_squared <= made.bounds.variables_bound
+    assert made.to_dict()["bounds"]["samples"] == 128
 
 
 def test_the_cut_network_goes_on_in_training_and_evaluation_mode() -> None:

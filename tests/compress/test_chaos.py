@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 from itertools import product
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -12,7 +13,8 @@ from numpy.polynomial import hermite_e
 from torch import Tensor, nn
 
 from corank.compress import PolynomialChaos
-from corank.compress.chaos import Expansion, fit_expansion, levelled
+from corank.compress.chaos import BasisName, Expansion, fit_expansion, levelled
+from corank.compress.fits import DOptimal, Fit, LeastSquares, Ridge, Sparse
 from corank.errors import InputError
 from corank.linalg import StreamingMoments, number_of_terms
 from corank.linalg.hermite import multi_indices
@@ -108,10 +110,10 @@ def spanning(net: nn.Sequential) -> Tensor:
     return torch.linalg.qr(net[3].directions.detach().T)[0].T.contiguous()
 
 
-def fitted(rank: int, order: int, ratio: float = 1.0, **options: float) -> tuple[Cut, Expansion]:
+def fitted(rank: int, order: int, ratio: float = 1.0, **options: Any) -> tuple[Cut, Expansion]:
     sliced = halves(rank, order, ratio)
     directions = spanning(network(rank, order, ratio))
-    settings = {"order": order, "ridge": 1e-8, "samples": 10_000, **options}
+    settings = {"order": order, "samples": 10_000, **options}
     return sliced, fit_expansion(sliced, directions, data(), **settings)
 
 
@@ -150,7 +152,7 @@ def test_rounding_grows_with_the_mean_and_not_with_a_power_of_it(rank: int, orde
 
 def test_order_nought_is_the_mean() -> None:
     sliced, _ = fitted(2, 2)
-    found = fit_expansion(sliced, spanning(network(2, 2)), data(), order=0, ridge=0.0, samples=10_000)
+    found = fit_expansion(sliced, spanning(network(2, 2)), data(), order=0, fit=LeastSquares(ridge=0), samples=10_000)
     x = torch.cat([x for x, _ in data()])[torch.arange(16 * 64) % 5 != 4]
     with torch.no_grad():
         logits = sliced.post(sliced.pre(x))
@@ -164,7 +166,7 @@ def test_the_fit_is_the_least_squares_solution() -> None:
     """No coefficients of that order do better on the samples of the fit; here by LAPACK on plain monomials."""
     sliced = halves(3, 3)
     directions = spanning(network(3, 3))[:2]
-    found = fit_expansion(sliced, directions, data(), order=2, ridge=0.0, samples=10_000)
+    found = fit_expansion(sliced, directions, data(), order=2, fit=LeastSquares(ridge=0), samples=10_000)
     x = torch.cat([x for x, _ in data()])[torch.arange(16 * 64) % 5 != 4]
     with torch.no_grad():
         features = sliced.pre(x)
@@ -188,8 +190,8 @@ def test_fewer_samples_than_coefficients_are_refused() -> None:
     sliced, directions = halves(3, 3), spanning(network(3, 3))
     x, y = data(1)[0]
     with pytest.raises(InputError, match=r"order 3 in 3 variables has 20 coefficients .* got 19: lower the rank"):
-        fit_expansion(sliced, directions, [(x[:23], y[:23])], order=3, ridge=1e-8, samples=100)
-    fit_expansion(sliced, directions, [(x[:24], y[:24])], order=3, ridge=1e-8, samples=100)
+        fit_expansion(sliced, directions, [(x[:23], y[:23])], order=3, samples=100)
+    fit_expansion(sliced, directions, [(x[:24], y[:24])], order=3, samples=100)
 
 
 def test_features_that_do_not_vary_do_no_harm() -> None:
@@ -198,11 +200,99 @@ def test_features_that_do_not_vary_do_no_harm() -> None:
     flat = torch.linalg.svd(torch.cat([sliced.pre(x) for x, _ in data()]).detach().sub(1))[2][-1:]
     directions = torch.linalg.qr(torch.cat([spanning(network(2, 2, 30.0)), flat]).T)[0].T.contiguous()
     assert directions.shape == (3, FEATURES)
-    found = fit_expansion(sliced, directions, data(), order=2, ridge=1e-8, samples=10_000)
+    found = fit_expansion(sliced, directions, data(), order=2, samples=10_000)
     assert found.residual <= 1e-8 * found.variance
 
 
 def test_batches_of_other_samples_are_named() -> None:
     sliced, directions = halves(2, 2), spanning(network(2, 2))
+    other = (torch.zeros(3, 5), torch.zeros(3))
     with pytest.raises(InputError, match=r"batch 1 have shape \(5,\)"):
-        fit_expansion(sliced, directions, [*data(1), (torch.zeros(3, 5), torch.zeros(3))], order=1, ridge=0, samples=99)
+        fit_expansion(sliced, directions, [*data(1), other], order=1, samples=99)
+
+
+def test_labels_that_name_no_class_are_refused_with_their_batch() -> None:
+    sliced, directions = halves(2, 2), spanning(network(2, 2))
+    x, y = data(2)[1]
+    with pytest.raises(InputError, match=r"batch 1: label 5 is outside 0 \.\. 4"):
+        fit_expansion(sliced, directions, [*data(1), (x, y + 5 - y)], order=1, samples=99)
+
+
+FITS = {"least-squares": LeastSquares(), "ridge": Ridge(), "sparse": Sparse(), "d-optimal": DOptimal()}
+every_fit = pytest.mark.parametrize("fit", FITS.values(), ids=FITS)
+every_basis = pytest.mark.parametrize("basis", ["hermite", "data-driven"])
+
+
+@every_fit
+@every_basis
+@pytest.mark.parametrize(("rank", "order", "ratio"), [(2, 2, 30.0), (1, 3, 1.0), (3, 1, 1.0)])
+def test_every_fit_in_every_basis_finds_a_polynomial(
+    fit: Fit, basis: BasisName, rank: int, order: int, ratio: float
+) -> None:
+    sliced, found = fitted(rank, order, ratio, fit=fit, basis=basis)
+    x = torch.cat([x for x, _ in data()])
+    with torch.no_grad():
+        assert relative(found.module()(sliced.pre(x)), sliced.post(sliced.pre(x))) <= 2e-4
+    assert found.residual <= 1e-7 * found.variance
+    assert found.coefficients.shape == (CLASSES, number_of_terms(rank, order))
+
+
+@every_fit
+@every_basis
+def test_every_fit_gives_a_constant_at_order_nought(fit: Fit, basis: BasisName) -> None:
+    _, found = fitted(2, 0, fit=fit, basis=basis)
+    assert found.coefficients.shape == (CLASSES, 1)
+    assert found.residual == pytest.approx(found.variance, rel=1e-5)
+
+
+def test_least_squares_do_not_depend_on_the_basis_and_shrinking_does() -> None:
+    """Where the polynomial cannot be exact; the bases span the same functions."""
+    sliced = halves(3, 3)
+    directions = spanning(network(3, 3))[:2]
+    made = {
+        (ridge, basis): fit_expansion(
+            sliced, directions, data(), order=2, samples=900, fit=LeastSquares(ridge=ridge), basis=basis
+        ).coefficients
+        for ridge in (0.0, 1.0)
+        for basis in get_args(BasisName)
+    }
+    torch.testing.assert_close(made[0.0, "hermite"], made[0.0, "data-driven"], rtol=1e-4, atol=1e-4)
+    assert relative(made[1.0, "hermite"], made[1.0, "data-driven"]) > 1e-3
+
+
+def test_variables_that_do_not_vary_leave_the_data_driven_basis() -> None:
+    sliced = halves(2, 2, ratio=30.0)
+    flat = torch.linalg.svd(torch.cat([sliced.pre(x) for x, _ in data()]).detach().sub(1))[2][-1:]
+    directions = torch.linalg.qr(torch.cat([spanning(network(2, 2, 30.0)), flat]).T)[0].T.contiguous()
+    for fit in FITS.values():
+        found = fit_expansion(sliced, directions, data(), order=2, samples=10_000, fit=fit, basis="data-driven")
+        assert found.residual <= 1e-7 * found.variance
+
+
+def test_samples_that_are_needed_depend_on_the_fit() -> None:
+    sliced, directions = halves(3, 3), spanning(network(3, 3))
+    x, y = data(1)[0]
+    few = [(x[:18], y[:18])]  # 15 of them for the fit of 20 coefficients
+    for fit in (LeastSquares(), DOptimal()):
+        with pytest.raises(InputError, match="needs at least 20 samples, got 15"):
+            fit_expansion(sliced, directions, few, order=3, samples=100, fit=fit)
+    for fit in (Ridge(), Sparse()):
+        assert fit_expansion(sliced, directions, few, order=3, samples=100, fit=fit).samples == 15
+    with pytest.raises(InputError, match="needs at least 10 samples, got 8"):
+        fit_expansion(sliced, directions, [(x[:9], y[:9])], order=3, samples=100, fit=Sparse())
+
+
+@every_fit
+def test_bounds_are_those_of_the_samples_that_were_held_out(fit: Fit) -> None:
+    sliced, found = fitted(2, 1, fit=fit)
+    x, y = (torch.cat(parts) for parts in zip(*data(), strict=True))
+    held = torch.arange(len(x)) % 5 == 4
+    with torch.no_grad():
+        features = sliced.pre(x[held])
+        logits, again = sliced.post(features).double(), found.module()(features).double()
+    losses = nn.functional.cross_entropy(logits, y[held], reduction="none")
+    assert found.bounds is not None
+    assert found.bounds.samples == int(held.sum())
+    assert found.bounds.loss_squared == pytest.approx(float(losses.square().mean()), rel=1e-6)
+    assert found.bounds.residual == pytest.approx(found.residual_heldout)
+    assert found.bounds.residual == pytest.approx(float((logits - again).square().sum(1).mean()), rel=1e-4)

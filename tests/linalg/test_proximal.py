@@ -105,6 +105,14 @@ def test_thresholded_entries_are_zeros_without_a_sign() -> None:
     assert torch.equal(torch.signbit(zeros), torch.tensor([False, False]))
 
 
+@given(st.integers(0, 999), st.floats(1e-6, 1e3))
+def test_small_groups_become_zeros_and_not_only_small(seed: int, threshold: float) -> None:
+    v = normal(50, 3, seed=seed) * threshold / 10
+    assert not group_soft_threshold(v, threshold).any()
+    assert not group_soft_threshold(v.float(), threshold).any()
+    assert not soft_threshold(v, threshold).any()
+
+
 @pytest.mark.parametrize("dim", [0, 1])
 def test_groups_of_a_kernel_are_all_weights_of_an_output_or_of_an_input(dim: int) -> None:
     kernel = normal(4, 3, 2, 2)

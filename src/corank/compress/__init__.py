@@ -1,8 +1,22 @@
 """From a network to a smaller one, with what it costs."""
 
-from corank.compress.asnet import ASNet, ASNetwork
+from corank.compress.asnet import ASNet
+from corank.compress.asnetwork import ASNetwork
 from corank.compress.base import Compressed, Compressor
 from corank.compress.chaos import PolynomialChaos
 from corank.compress.forecast import Forecast, forecast
+from corank.compress.lemmas import LossBounds
+from corank.compress.sparsity import Sparsified, WeightLeft
 
-__all__ = ["ASNet", "ASNetwork", "Compressed", "Compressor", "Forecast", "PolynomialChaos", "forecast"]
+__all__ = [
+    "ASNet",
+    "ASNetwork",
+    "Compressed",
+    "Compressor",
+    "Forecast",
+    "LossBounds",
+    "PolynomialChaos",
+    "Sparsified",
+    "WeightLeft",
+    "forecast",
+]

@@ -1,83 +1,38 @@
 """ASNet: cut a network, keep the active directions there, and let a polynomial finish the work.
 
 The network after the cut is replaced by a linear map onto the active subspace and a polynomial chaos expansion of
-the outputs in these few variables (Cui et al. 2020, Alg. 3.1). The expansion is fitted by least squares to the
-network's own logits in orthonormal Hermite polynomials of whitened variables; whitening then folds into the
-linear map and the coefficients, so that nothing but these two matrices is stored. Distillation fine-tunes the
-whole, with a step size of its own for the new layers.
+the outputs in these few variables (Cui et al. 2020, Alg. 3.1). The expansion is fitted to the network's own logits in
+orthonormal Hermite polynomials of whitened variables; whitening then folds into the linear map and the coefficients, so
+that nothing but these two matrices is stored. Distillation fine-tunes the whole, with a step size of its own for the
+new layers; proximal stochastic gradient then makes it sparse if that is wanted (ASNet-s, section 3.6).
 """
 
 from __future__ import annotations
 
-import copy
 import math
-from dataclasses import dataclass, field
-from typing import ClassVar, final
+from dataclasses import dataclass
+from typing import ClassVar, final, get_args
 
 import torch
 from torch import nn
 
-from corank.compress.base import Compressed, Compressor
-from corank.compress.chaos import fit_expansion
+from corank.compress.asnetwork import ASNetwork
+from corank.compress.base import Compressor
+from corank.compress.chaos import BasisName, Expansion, fit_expansion
+from corank.compress.fine_tuning import PenaltyName, TwoRates, penalty_named, sparse_steps
+from corank.compress.fits import ADVISABLE, DOptimal, Fit, FitName, LeastSquares, Ridge, Sparse
+from corank.compress.sparsity import Sparsified, nonzero_cost, sparsified
 from corank.errors import InputError
 from corank.linalg import number_of_terms
 from corank.measure import ActiveLayer, ActiveSubspace, Batches, OnDevice, first_batch
-from corank.network import Cost, GraphNetwork, Layer, capture, compose, cost, cut, free_name
-from corank.result import Scalar
-from corank.train import Cosine, Distillation, History, fit
+from corank.network import Cut, GraphNetwork, Layer, capture, compose, cost, cut, free_name
+from corank.network.graph import assemble, tensors_of
+from corank.train import Distillation, History
 from corank.train.evaluate import device_of
 
 HEAD = "asnet"
 SAMPLES_PER_TERM = 10
 SAMPLES_AT_LEAST = 4096
-ENOUGH_PER_TERM = 5
-
-
-@dataclass(frozen=True, kw_only=True)
-class ASNetwork(Compressed):
-    """A network that was cut and finished by a polynomial.
-
-    Attributes:
-        network: pre-model, subspace layer and polynomial as one graph.
-        fitted: the same before fine-tuning.
-        layer: where the cut lies.
-        features: of one sample there.
-        rank: directions kept.
-        order: of the polynomial.
-        terms: its number of basis functions.
-        pre: the cost of the pre-model.
-        head: the cost of the subspace layer and the polynomial.
-        captured_heldout: share of held-out gradient energy in the directions.
-        samples_fit: how many samples determined the coefficients.
-        residual: `delta*`, the mean squared distance to the network's logits over these samples (eq. 3.13).
-        residual_heldout: the same over samples that took no part in the fit; null where there were none.
-        variance: the mean squared distance of the logits from their mean, to compare the residuals with.
-        message: what the reader should know.
-        training: the fine-tuning, epoch by epoch; null without.
-    """
-
-    fitted: nn.Module = field(metadata={"json": False}, repr=False)
-    layer: str
-    features: int
-    rank: int
-    order: int
-    terms: int
-    pre: Cost
-    head: Cost
-    captured_heldout: float
-    samples_fit: int
-    residual: float
-    residual_heldout: float
-    variance: float
-    message: str
-    training: History | None
-
-    def row(self) -> dict[str, Scalar]:
-        """The cut, its cost and how well the polynomial fits."""
-        return {
-            "layer": self.layer, "features": self.features, "rank": self.rank, "order": self.order,
-            **super().row(), "residual": self.residual, "residual held-out": self.residual_heldout,
-        }  # fmt: skip
 
 
 @final
@@ -90,12 +45,22 @@ class ASNet(Compressor):
         rank: directions that are kept.
         order: of the polynomial; 1 is a linear read-out.
         samples: gradients that determine the directions; None takes all data.
+        fit: how the coefficients are found: "least-squares"; "ridge", cross-validated, also for few samples; "sparse",
+            few of them; "d-optimal", from few samples that are chosen to determine them.
+        basis: in which they are found: "hermite", for normal variables, or "data-driven", orthonormal on the data.
+        ridge: of "least-squares" and "d-optimal", relative to the mean square of a basis function.
         epochs: of fine-tuning; 0 leaves the fit as it is (paper: 50).
-        beta: weight of the teacher's probabilities against the labels (paper: 0.1).
+        beta: weight of the teacher's probabilities against the labels in both trainings (paper: 0.1; with 0 the sparse
+            one is eq. 3.19 to the letter).
         pre_rate: step size of the pre-model (paper: 1e-4 for VGG-19, 1e-3 for ResNet).
         head_rate: step size of the new layers (paper: 1e-5).
-        ridge: of the least squares, relative to the mean square of a basis function.
-        seed: of fine-tuning.
+        sparse: the penalty of the sparse training after fine-tuning: "l1" for zeros (ASNet-s of the paper),
+            "group-lasso" for columns of zeros, "nuclear-norm" for low rank; None for no such training.
+        sparse_weight: what the penalty is multiplied with (lambda; the paper does not say its own).
+        sparse_epochs: of the sparse training (paper: at most 100).
+        sparse_pre_rate: its step size for the pre-model (paper: 1e-4).
+        sparse_head_rate: its step size for the new layers (paper: 1e-5).
+        seed: of both trainings.
 
     Raises:
         InputError: an option out of its range.
@@ -115,24 +80,36 @@ class ASNet(Compressor):
     rank: int = 50
     order: int = 2
     samples: int | None = None
+    fit: FitName = "least-squares"
+    basis: BasisName = "hermite"
+    ridge: float = 1e-8
     epochs: int = 5
     beta: float = 0.1
     pre_rate: float = 1e-4
     head_rate: float = 1e-5
-    ridge: float = 1e-8
+    sparse: PenaltyName | None = None
+    sparse_weight: float = 1e-2
+    sparse_epochs: int = 5
+    sparse_pre_rate: float = 1e-4
+    sparse_head_rate: float = 1e-5
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name, least in (("rank", 1), ("order", 0), ("epochs", 0), ("ridge", 0)):
-            if not least <= getattr(self, name) < math.inf:
-                raise InputError(f"{name} must be at least {least} and finite, got {getattr(self, name)}")
-        for name in ("pre_rate", "head_rate"):
+        least = {"rank": 1, "order": 0, "epochs": 0, "ridge": 0, "sparse_weight": 0, "sparse_epochs": 1}
+        for name, bound in least.items():
+            if not bound <= getattr(self, name) < math.inf:
+                raise InputError(f"{name} must be at least {bound} and finite, got {getattr(self, name)}")
+        for name in ("pre_rate", "head_rate", "sparse_pre_rate", "sparse_head_rate"):
             if not 0 < getattr(self, name) < math.inf:
                 raise InputError(f"{name} must be positive and finite, got {getattr(self, name)}")
         if not 0 <= self.beta <= 1:
             raise InputError(f"beta must lie between 0 and 1, got {self.beta}")
         if self.samples is not None and self.samples < 1:
             raise InputError(f"samples must be at least 1, got {self.samples}")
+        for name, known in (("fit", FitName), ("basis", BasisName), ("sparse", PenaltyName)):
+            names = get_args(known) + ((None,) if name == "sparse" else ())
+            if getattr(self, name) not in names:
+                raise InputError(f"{name} must be one of {', '.join(map(str, names))}, got {getattr(self, name)!r}")
 
     def compress(self, network: nn.Module, batches: Batches) -> ASNetwork:
         """Build the ASNet of a network; see `Compressor.compress`.
@@ -154,17 +131,21 @@ class ASNet(Compressor):
         found = self._active_subspace(graph, batches)
         terms = number_of_terms(self.rank, self.order)
         wanted = max(SAMPLES_PER_TERM * terms, SAMPLES_AT_LEAST)
-        expansion = fit_expansion(halves, found.directions, there, order=self.order, ridge=self.ridge, samples=wanted)
+        expansion = fit_expansion(
+            halves, found.directions, there, order=self.order, samples=wanted, fit=self._fit, basis=self.basis
+        )
         head = capture(expansion.module(), found.directions.new_zeros(2, *halves.shape))
         name = free_name(halves.pre, HEAD)
         fitted = compose(halves.pre, head, name)
-        tuned, training = self._fine_tune(network, fitted, f"{name}.", batches)
+        tuned, training = self._fine_tuned(network, fitted, f"{name}.", batches)
+        small, sparse = self._sparsified(network, tuned, Parts(halves, head, f"{name}."), example, batches)
         before = cost(network, example.shape[1:], example.dtype)
         pre = cost(halves.pre, example.shape[1:], example.dtype)
         after = cost(head, halves.shape, found.directions.dtype)
         return ASNetwork(
-            network=tuned,
+            network=small,
             fitted=fitted,
+            tuned=tuned,
             original=before,
             overall=pre + after,
             layer=halves.point.label,
@@ -179,9 +160,21 @@ class ASNet(Compressor):
             residual=expansion.residual,
             residual_heldout=expansion.residual_heldout,
             variance=expansion.variance,
-            message=_advice(expansion.samples, terms),
+            bounds=expansion.bounds,
+            message=_message(expansion, terms),
             training=training,
+            sparse=sparse,
         )
+
+    @property
+    def _fit(self) -> Fit:
+        fits: dict[FitName, Fit] = {
+            "least-squares": LeastSquares(ridge=self.ridge),
+            "ridge": Ridge(),
+            "sparse": Sparse(),
+            "d-optimal": DOptimal(ridge=self.ridge),
+        }
+        return fits[self.fit]
 
     def _active_subspace(self, graph: GraphNetwork, batches: Batches) -> ActiveLayer:
         _check_precision(graph)
@@ -194,29 +187,62 @@ class ASNet(Compressor):
             )
         return found
 
-    def _fine_tune(
+    def _fine_tuned(
         self, teacher: nn.Module, fitted: GraphNetwork, prefix: str, batches: Batches
     ) -> tuple[GraphNetwork, History | None]:
-        """A fine-tuned copy, the new layers, named by their prefix, with their own step size."""
+        """A fine-tuned copy, or without epochs the network itself."""
         if self.epochs == 0:
             return fitted, None
-        student = copy.deepcopy(fitted)
-        groups = [
-            {"params": [v for name, v in student.named_parameters() if name.startswith(prefix) is new], "lr": rate}
-            for new, rate in ((False, self.pre_rate), (True, self.head_rate))
-        ]
-        history = fit(
-            student,
-            batches,
+        rates = TwoRates(
+            prefix=prefix,
+            pre_rate=self.pre_rate,
+            head_rate=self.head_rate,
             epochs=self.epochs,
-            optimiser=torch.optim.Adam,
             objective=Distillation(teacher=teacher, beta=self.beta),
-            parameters=[group for group in groups if group["params"]],
-            schedule=Cosine(),
             seed=self.seed,
-            label=f"fine-tuning, cut at {self.layer}",
         )
-        return student, history
+        return rates.tuned(fitted, batches, f"fine-tuning, cut at {self.layer}")
+
+    def _sparsified(
+        self, teacher: nn.Module, tuned: GraphNetwork, parts: Parts, example: torch.Tensor, batches: Batches
+    ) -> tuple[GraphNetwork, Sparsified | None]:
+        """A sparse copy with its accounts, or without a penalty the network itself."""
+        if self.sparse is None:
+            return tuned, None
+        penalty = penalty_named(self.sparse, self.sparse_weight)
+        rates = TwoRates(
+            prefix=parts.prefix,
+            pre_rate=self.sparse_pre_rate,
+            head_rate=self.sparse_head_rate,
+            epochs=self.sparse_epochs,
+            objective=Distillation(teacher=teacher, beta=self.beta),
+            seed=self.seed,
+        )
+        label = f"sparse training, cut at {self.layer}"
+        small, history = rates.tuned(tuned, batches, label, optimiser=sparse_steps(penalty))
+        pre, head = parts.of(small)
+        return small, sparsified(
+            small,
+            pre=nonzero_cost(pre, tuple(example.shape[1:]), example.dtype),
+            head=nonzero_cost(head, parts.halves.shape, next(head.parameters()).dtype),
+            penalty=f"{self.sparse} x {self.sparse_weight:g}",
+            training=history,
+        )
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The two parts of an ASNet: the pre-model, and the new layers, whose names in the whole have a prefix."""
+
+    halves: Cut
+    head: GraphNetwork
+    prefix: str
+
+    def of(self, network: GraphNetwork) -> tuple[GraphNetwork, GraphNetwork]:
+        """The parts of a whole of the same structure, with its tensors."""
+        tensors = tensors_of(network)
+        own = {name.removeprefix(self.prefix): value for name, value in tensors.items() if name.startswith(self.prefix)}
+        return assemble(tensors, self.halves.pre.graph), assemble(own, self.head.graph)
 
 
 def _check_precision(network: nn.Module) -> None:
@@ -228,10 +254,12 @@ def _check_precision(network: nn.Module) -> None:
             )
 
 
-def _advice(samples: int, terms: int) -> str:
-    if samples >= ENOUGH_PER_TERM * terms:
-        return f"fitted on {samples} samples, {samples / terms:.1f} a coefficient"
-    return (
-        f"fitted on only {samples} samples, {samples / terms:.1f} a coefficient where {ENOUGH_PER_TERM} are advisable: "
-        "expect overfitting, or lower the rank"
-    )
+def _message(expansion: Expansion, terms: int) -> str:
+    """How many samples determined the coefficients, and what the fit said."""
+    samples = expansion.samples
+    each = f"{samples / terms:.1f} a coefficient"
+    if samples < ADVISABLE * terms:
+        each = f"{each} where {ADVISABLE} are advisable"
+    few = "only " if samples < ADVISABLE * terms else ""
+    found = f"fitted on {few}{samples} samples, {each}"
+    return f"{found}: {expansion.chosen}" if expansion.chosen else found

@@ -1,7 +1,8 @@
 """The new end of an ASNet: a linear map onto few variables and a polynomial of them, fitted to a network's logits.
 
 The polynomial is a sum over total degree in orthonormal Hermite polynomials (Cui et al. 2020, eq. 3.10 to 3.13, with
-the recurrence corrected). The fit works on whitened variables, where it is well conditioned. The whitening folds into
+the recurrence corrected). The fit works on whitened variables, where it is well conditioned, or on the polynomials
+that are orthonormal on the data, whose triangular factor folds into the coefficients. The whitening folds into
 the linear map. Whitened variables may be turned at will, so they are turned until all have the same mean: one
 scalar, which is a constant of the graph as the order is, centres them all. (Folding the mean into the
 coefficients instead would multiply their rounding by |mean|^p, in float32 fatal for |mean| = 100 and p = 3.)
@@ -10,25 +11,22 @@ coefficients instead would multiply their rounding by |mean|^p, in float32 fatal
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from corank.compress.fits import Coefficients, Design, Fit, LeastSquares
+from corank.compress.lemmas import LossBounds, Outcomes, loss_bounds
 from corank.errors import InputError
-from corank.linalg import (
-    HermiteBasis,
-    StreamingLeastSquares,
-    StreamingMoments,
-    Whitening,
-    evaluate_hermite,
-    number_of_terms,
-)
+from corank.linalg import HermiteBasis, StreamingMoments, Whitening, evaluate_hermite, orthonormal_transform
 from corank.measure import Batches, HeldOut, first_batch, taking
+from corank.measure.labelling import check_labels
 from corank.network import Cut, evaluation_mode
 
+BasisName = Literal["hermite", "data-driven"]
 CHUNK = 1024
 
 
@@ -70,6 +68,8 @@ class Expansion:
     residual: float
     residual_heldout: float
     variance: float
+    chosen: str
+    bounds: LossBounds | None
 
     def module(self) -> PolynomialChaos:
         """The layers to put after the pre-model."""
@@ -77,7 +77,14 @@ class Expansion:
 
 
 def fit_expansion(
-    halves: Cut, directions: Tensor, batches: Batches, *, order: int, ridge: float, samples: int
+    halves: Cut,
+    directions: Tensor,
+    batches: Batches,
+    *,
+    order: int,
+    samples: int,
+    fit: Fit = LeastSquares(),  # noqa: B008 - frozen
+    basis: BasisName = "hermite",
 ) -> Expansion:
     """The polynomial of few directions that is nearest to a network's logits.
 
@@ -86,44 +93,67 @@ def fit_expansion(
         directions: `(r, n)` orthonormal rows.
         batches: training batches.
         order: of the polynomial.
-        ridge: relative to the mean square of a basis function.
         samples: how many are wanted for the fit; all data if there are fewer.
+        fit: how the coefficients are found.
+        basis: in which they are found: "hermite", the polynomials that are orthonormal for normal variables, or
+            "data-driven", those that are for the data. It matters to fits that shrink or select coefficients.
 
     Raises:
-        InputError: fewer samples than coefficients.
+        InputError: fewer samples than the fit needs.
     """
-    z, logits, z_held, logits_held = _variables(halves, directions, batches, samples)
-    terms = number_of_terms(len(directions), order)
-    if len(z) < terms:
+    fitted, held = _points(halves, directions, batches, samples)
+    hermite = HermiteBasis(len(directions), order)
+    needed = fit.least_samples(hermite.terms)
+    if len(fitted.z) < needed:
         raise InputError(
-            f"a polynomial of order {order} in {len(directions)} variables has {terms} coefficients a class and "
-            f"needs at least as many samples, got {len(z)}: lower the rank or the order"
+            f"a polynomial of order {order} in {len(directions)} variables has {hermite.terms} coefficients a class "
+            f"and needs at least {needed} samples, got {len(fitted.z)}: lower the rank or the order"
         )
-    basis = HermiteBasis(len(directions), order)
-    transform, offset = levelled(StreamingMoments(len(directions), device=z.device).update(z).whitening())
-    system = StreamingLeastSquares(basis.terms, logits.shape[1], device=z.device)
-    for rows, targets in _chunks(z, logits):
-        system.update(basis.evaluate(rows @ transform - offset), targets)
-    coefficients = system.solve(ridge).to(directions.dtype)
+    transform, offset = levelled(StreamingMoments(len(directions), device=fitted.z.device).update(fitted.z).whitening())
 
-    def residual(z: Tensor, logits: Tensor) -> float:
+    def functions(z: Tensor) -> Tensor:
+        return hermite.evaluate(z @ transform - offset)
+
+    found, values = _coefficients(Design(fitted.z, fitted.logits, functions), fit, basis)
+    coefficients = values.to(directions.dtype)
+
+    def outcomes(points: _Points) -> Outcomes:
         """As deployed: basis and coefficients in the dtype of the network."""
-        total = 0.0
-        for rows, targets in _chunks(z, logits):
-            phi = basis.evaluate((rows @ transform - offset).to(directions.dtype))
-            total += float((targets - phi @ coefficients).square().sum())
-        return total / len(z) if len(z) else math.nan
+        pieces = [
+            hermite.evaluate((z @ transform - offset).to(directions.dtype)) @ coefficients
+            for z in torch.split(points.z, CHUNK)
+        ]
+        return Outcomes(z=points.z, logits=points.logits, fitted=torch.cat(pieces).double(), labels=points.labels)
 
+    seen, unseen = outcomes(fitted), outcomes(held)
+    spread = fitted.logits - fitted.logits.mean(0)
     return Expansion(
         subspace=(transform.T @ directions.double()).to(directions.dtype),
         coefficients=coefficients.T.contiguous(),
         order=order,
         offset=offset,
-        samples=len(z),
-        residual=residual(z, logits),
-        residual_heldout=residual(z_held, logits_held),
-        variance=float((logits - logits.mean(0)).square().sum(1).mean()),
+        samples=found.samples,
+        residual=float(seen.squared_residuals.mean()),
+        residual_heldout=float(unseen.squared_residuals.mean()),
+        variance=float(spread.square().sum(1).mean()),
+        chosen=found.chosen,
+        bounds=loss_bounds(seen, unseen, order),
     )
+
+
+def _coefficients(design: Design, fit: Fit, basis: BasisName) -> tuple[Coefficients, Tensor]:
+    """What a fit finds in a basis, and the coefficients of the Hermite polynomials `(terms, classes)`."""
+    if design.terms == 1:
+        fit = LeastSquares()  # a constant leaves nothing to shrink or to select
+    if basis == "hermite":
+        found = fit.coefficients(design)
+        return found, found.values
+    gram = torch.zeros(design.terms, design.terms, dtype=torch.float64, device=design.device)
+    for phi, _ in design:
+        gram.addmm_(phi.T, phi)
+    factor = orthonormal_transform(gram / design.samples)
+    found = fit.coefficients(design.combined(factor))
+    return found, factor @ found.values
 
 
 def levelled(whitening: Whitening) -> tuple[Tensor, float]:
@@ -153,35 +183,49 @@ def levelled(whitening: Whitening) -> tuple[Tensor, float]:
     return whitening.transform - reflected, offset
 
 
-def _chunks(z: Tensor, logits: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-    return zip(torch.split(z, CHUNK), torch.split(logits, CHUNK), strict=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Points:
+    """Active variables `(m, r)` and logits `(m, classes)`, float64, and labels `(m,)` of samples."""
+
+    z: Tensor
+    logits: Tensor
+    labels: Tensor
 
 
 @torch.no_grad()
-def _variables(
-    halves: Cut, directions: Tensor, batches: Batches, samples: int
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Active variables and logits, float64, of the samples for the fit and of held-out ones."""
+def _points(halves: Cut, directions: Tensor, batches: Batches, samples: int) -> tuple[_Points, _Points]:
+    """The samples for the fit and held-out ones."""
+
+    def seen(x: Tensor, y: Tensor, where: str) -> _Points:
+        features = halves.pre(x)
+        logits = halves.post(features)
+        try:
+            check_labels(y, logits.shape[1])
+        except InputError as error:
+            raise InputError(f"{where}: {error}") from error
+        return _Points(z=features.flatten(1) @ directions.T, logits=logits, labels=y)
+
     heldout = HeldOut()
     first, _ = first_batch(batches)
-    pairs: list[tuple[Tensor, Tensor]] = []
+    parts: list[_Points] = []
     count = 0
     with evaluation_mode(halves.pre), evaluation_mode(halves.post):
         for number, (x, y) in enumerate(batches):
-            x, _ = heldout.take(x, y)
+            x, y = heldout.take(x, y)
             if len(x):
                 with taking(number, x, first):
-                    pairs.append(_pair(halves, directions, x))
+                    parts.append(seen(x, y, f"batch {number}"))
             count += len(x)
             if count >= samples:
                 break
-        held = [_pair(halves, directions, x) for _, x, _ in heldout.merged(len(first))]
-    none = [(directions.new_zeros(0, len(directions)), pairs[0][1][:0])]
-    z, logits = (torch.cat(parts)[:samples].double() for parts in zip(*pairs, strict=True))
-    z_held, logits_held = (torch.cat(parts).double() for parts in zip(*(held or none), strict=True))
-    return z, logits, z_held, logits_held
+        held = [seen(x, y, where) for where, x, y in heldout.merged(len(first))]
+    return _joined(parts, samples), _joined(held or parts[:1], samples if held else 0)
 
 
-def _pair(halves: Cut, directions: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
-    features = halves.pre(x)
-    return features.flatten(1) @ directions.T, halves.post(features)
+def _joined(parts: list[_Points], count: int) -> _Points:
+    """At most so many samples of several parts."""
+    return _Points(
+        z=torch.cat([part.z for part in parts])[:count].double(),
+        logits=torch.cat([part.logits for part in parts])[:count].double(),
+        labels=torch.cat([part.labels for part in parts])[:count],
+    )

@@ -3,6 +3,7 @@
 from corank.linalg.active import count_energy, count_norm
 from corank.linalg.bootstrap import Bootstrap, bootstrap_subspace
 from corank.linalg.centring import centred
+from corank.linalg.d_optimal import d_optimal_rows
 from corank.linalg.frequent_directions import FrequentDirections
 from corank.linalg.hashing import HashingSketch
 from corank.linalg.hermite import HermiteBasis, evaluate_hermite, multi_indices, number_of_terms
@@ -10,10 +11,13 @@ from corank.linalg.kernel_density import Information, information_bounds, pairwi
 from corank.linalg.least_squares import StreamingLeastSquares
 from corank.linalg.matrix_norms import MatrixNorms, matrix_norms
 from corank.linalg.nystrom import Nystrom
+from corank.linalg.orthonormal import orthonormal_transform
 from corank.linalg.proximal import group_norms, group_soft_threshold, singular_value_threshold, soft_threshold
+from corank.linalg.pursuit import SparseFit, cross_validated_pursuit
 from corank.linalg.range_finder import RandomisedRange
 from corank.linalg.ranks import merge_ranks
 from corank.linalg.response_surface import ResponseSurface, fit_response_surface
+from corank.linalg.ridge import RidgeFit, leave_one_out_ridge
 from corank.linalg.rows import check_rows, energy_of
 from corank.linalg.sketch import Sketch
 from corank.linalg.whitening import StreamingMoments, Whitening
@@ -28,7 +32,9 @@ __all__ = [
     "Nystrom",
     "RandomisedRange",
     "ResponseSurface",
+    "RidgeFit",
     "Sketch",
+    "SparseFit",
     "StreamingLeastSquares",
     "StreamingMoments",
     "Whitening",
@@ -37,16 +43,20 @@ __all__ = [
     "check_rows",
     "count_energy",
     "count_norm",
+    "cross_validated_pursuit",
+    "d_optimal_rows",
     "energy_of",
     "evaluate_hermite",
     "fit_response_surface",
     "group_norms",
     "group_soft_threshold",
     "information_bounds",
+    "leave_one_out_ridge",
     "matrix_norms",
     "merge_ranks",
     "multi_indices",
     "number_of_terms",
+    "orthonormal_transform",
     "pairwise_squared_distances",
     "singular_value_threshold",
     "soft_threshold",

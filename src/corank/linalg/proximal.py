@@ -55,8 +55,8 @@ def group_soft_threshold(values: Tensor, threshold: float, dim: int = 0) -> Tens
     """
     _check_threshold(threshold)
     norms = group_norms(values, dim)
-    # where the threshold is 0 as well, so is the group
-    factors = 1 - threshold / norms.clamp(min=max(threshold, torch.finfo(norms.dtype).tiny))
+    longer = norms.clamp(min=max(threshold, torch.finfo(norms.dtype).tiny))
+    factors = (longer - threshold) / longer  # exactly 0 up to the threshold
     shape = [1] * values.ndim
     shape[dim] = -1
     return values * factors.to(values.dtype).reshape(shape)
@@ -78,7 +78,8 @@ def group_norms(values: Tensor, dim: int = 0) -> Tensor:
     """
     if not 0 <= dim < values.ndim:
         raise InputError(f"dim must be one of the {values.ndim} dimensions, counted from 0, got {dim}")
-    return torch.linalg.vector_norm(values.transpose(0, dim).flatten(1), dim=1)
+    norms: Tensor = torch.linalg.vector_norm(values.transpose(0, dim).flatten(1), dim=1)
+    return norms
 
 
 @torch.no_grad()
@@ -106,7 +107,8 @@ def singular_value_threshold(matrix: Tensor, threshold: float) -> Tensor:
         raise InputError(f"a matrix must have two dimensions, got shape {tuple(matrix.shape)}: flatten(1) a kernel")
     if matrix.dtype == torch.float64:
         left, values, right = torch.linalg.svd(matrix, full_matrices=False)
-        return (left * (values - threshold).clamp(min=0)) @ right
+        lowered: Tensor = (left * (values - threshold).clamp(min=0)) @ right
+        return lowered
     if len(matrix) > matrix.shape[1]:
         return singular_value_threshold(matrix.T, threshold).T
     wide = matrix.to(torch.float64)

@@ -11,7 +11,10 @@ from corank.train.history import History as History
 from corank.train.objectives import CrossEntropy as CrossEntropy
 from corank.train.objectives import Distillation as Distillation
 from corank.train.penalties.base import Penalty as Penalty
+from corank.train.penalties.group_lasso import GroupLasso as GroupLasso
 from corank.train.penalties.l1 import L1 as L1
+from corank.train.penalties.nuclear_norm import NuclearNorm as NuclearNorm
+from corank.train.proximal import ProximalSteps as ProximalSteps
 from corank.train.schedules import Constant as Constant
 from corank.train.schedules import Cosine as Cosine
 from corank.train.schedules import OneCycle as OneCycle
@@ -26,9 +29,12 @@ __all__ = [
     "Distillation",
     "EpochEnd",
     "EpochRow",
+    "GroupLasso",
     "History",
+    "NuclearNorm",
     "OneCycle",
     "Penalty",
+    "ProximalSteps",
     "Steps",
     "accuracy",
     "fit",

@@ -12,8 +12,8 @@ from typing import final
 
 import torch
 from torch import Tensor
-from torch.nn.functional import softshrink
 
+from corank.linalg import soft_threshold
 from corank.train.penalties.base import Penalty
 
 
@@ -46,4 +46,4 @@ class L1(Penalty):
 
     def proximal(self, weights: Sequence[Tensor], threshold: float) -> list[Tensor]:
         """Each entry moved towards zero by the threshold, and no further than zero."""
-        return [softshrink(weight, threshold) for weight in weights]
+        return [soft_threshold(weight, threshold) for weight in weights]

@@ -1,0 +1,68 @@
+"""What ASNet returns: a network that was cut and finished by a polynomial, with its accounts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from torch import nn
+
+from corank.compress.base import Compressed
+from corank.compress.lemmas import LossBounds
+from corank.compress.sparsity import Sparsified
+from corank.network import Cost
+from corank.result import Scalar
+from corank.train import History
+
+
+@dataclass(frozen=True, kw_only=True)
+class ASNetwork(Compressed):
+    """A network that was cut and finished by a polynomial.
+
+    Attributes:
+        network: pre-model, subspace layer and polynomial as one graph.
+        fitted: the same before fine-tuning.
+        tuned: after fine-tuning, before sparse training; without that the network itself.
+        layer: where the cut lies.
+        features: of one sample there.
+        rank: directions kept.
+        order: of the polynomial.
+        terms: its number of basis functions.
+        pre: the cost of the pre-model.
+        head: the cost of the subspace layer and the polynomial.
+        captured_heldout: share of held-out gradient energy in the directions.
+        samples_fit: how many samples determined the coefficients.
+        residual: `delta*`, the mean squared distance to the network's logits over the samples of the fit (eq. 3.13).
+        residual_heldout: the same over samples that took no part in the fit; null where there were none.
+        variance: the mean squared distance of the logits from their mean, to compare the residuals with.
+        bounds: both sides of Lemmas 3.1 and 3.2; null without held-out samples.
+        message: what the reader should know.
+        training: the fine-tuning, epoch by epoch; null without.
+        sparse: what the sparse training reached; null without.
+    """
+
+    fitted: nn.Module = field(metadata={"json": False}, repr=False)
+    tuned: nn.Module = field(metadata={"json": False}, repr=False)
+    layer: str
+    features: int
+    rank: int
+    order: int
+    terms: int
+    pre: Cost
+    head: Cost
+    captured_heldout: float
+    samples_fit: int
+    residual: float
+    residual_heldout: float
+    variance: float
+    bounds: LossBounds | None
+    message: str
+    training: History | None
+    sparse: Sparsified | None
+
+    def row(self) -> dict[str, Scalar]:
+        """The cut, its cost and how well the polynomial fits."""
+        return {
+            "layer": self.layer, "features": self.features, "rank": self.rank, "order": self.order,
+            **super().row(), "residual": self.residual, "residual held-out": self.residual_heldout,
+            **({} if self.sparse is None else self.sparse.row()),
+        }  # fmt: skip
