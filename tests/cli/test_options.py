@@ -74,6 +74,10 @@ EPSILON = [("--epsilon", "1.0", {}), ("--epsilon", "nan", {})]
 LABELS = [("--labels", "truth", {}), ("--replicates", "-1", {})]
 NOISE = [("--noise-variance", "0.0", {}), ("--noise-variance", "inf", {})]
 ASNET = [("--order", "-1"), ("--samples", "0"), ("--epochs", "-1"), ("--pre-rate", "0.0"), ("--head-rate", "nan")]
+SPARSE = [
+    ("--sparse", "l0"), ("--sparse-weight", "-1.0"), ("--sparse-epochs", "0"), ("--sparse-pre-rate", "0.0"),
+    ("--sparse-head-rate", "nan"),
+]  # fmt: skip
 WRONG: dict[str, list[tuple[str, str, dict[str, str]]]] = {
     "study": [
         *COMMON,
@@ -126,6 +130,9 @@ WRONG: dict[str, list[tuple[str, str, dict[str, str]]]] = {
     "compress asnet": [
         *COMMON,
         *((option, value, {}) for option, value in ASNET),
+        *((option, value, {}) for option, value in SPARSE),
+        ("--fit", "lasso", {}),
+        ("--basis", "legendre", {}),
         ("--layer", "nothing", {}),
         ("--layer", "99", {}),
         ("--layer", "*", {}),

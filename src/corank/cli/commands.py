@@ -11,6 +11,7 @@ from cyclopts import App, Parameter
 import corank
 from corank.cli.methods import compress_app, measure_app
 from corank.cli.output import print_json, print_table, say
+from corank.cli.reproduce import reproduce_app
 from corank.cli.source import Flag, Options, Source, StudySource, convert, seeded
 from corank.errors import InputError
 from corank.experiment import Study, Training, open_network
@@ -31,6 +32,7 @@ app = App(
 )
 app.command(measure_app)
 app.command(compress_app)
+app.command(reproduce_app)
 
 
 @app.command
