@@ -109,7 +109,7 @@ def compress_and_evaluate(
         seconds: about how long the latency of one batch size is measured.
     """
     compressed = compressor.compress(network, batches)
-    fitted = compressed.fitted if isinstance(compressed, ASNetwork) and compressed.training else None
+    fitted = compressed.fitted if isinstance(compressed, ASNetwork) else compressed.network
     example = next(iter(Batches(dataset.test, 1)))[0]
     device = next(network.parameters(), example).device
     rows = [timed({"original": network, "small": compressed.network}, example.to(device), batch, seconds)
@@ -117,7 +117,7 @@ def compress_and_evaluate(
     return Evaluated(
         compressed=compressed,
         original=original or accuracies(network, dataset),
-        untuned=None if fitted is None else accuracies(fitted, dataset),
+        untuned=None if fitted is compressed.network else accuracies(fitted, dataset),
         tuned=accuracies(compressed.network, dataset),
         latency=tuple(row["small"] for row in rows),
         latency_original=tuple(row["original"] for row in rows),
