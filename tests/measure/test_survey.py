@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import weakref
 from collections import OrderedDict
 from typing import Any
 
@@ -11,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from corank.errors import InputError
+from corank.linalg import FrequentDirections
 from corank.measure import (
     ActivationSpectrum,
     ActiveSubspace,
@@ -22,6 +24,7 @@ from corank.measure import (
     WeightSpectrum,
 )
 from corank.measure.plan import MEGABYTE
+from corank.measure.running import _Pass
 from corank.network import Adapted
 
 CLASSES = 3
@@ -219,3 +222,35 @@ def test_a_survey_is_a_row_a_layer() -> None:
     for row in made["layers"]:
         assert {"active_neurons", "eigenvalues", "activations", "information", "probe"} <= row.keys()
     assert len(made["weights"]["layers"]) == len(made["cushions"]["layers"]) == 4
+
+
+def test_nothing_of_a_finished_pass_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or several passes would hold as much as one: every sketch is gone before the next pass begins."""
+    alive: list[weakref.ref[Any]] = []
+    made = FrequentDirections.__init__
+
+    def noted(self: FrequentDirections, *args: Any, **options: Any) -> None:
+        alive.append(weakref.ref(self))
+        made(self, *args, **options)
+
+    held_at_start: list[int] = []
+    begin = _Pass.run
+
+    def counted(self: _Pass, *rest: Any) -> None:
+        held_at_start.append(sum(one() is not None for one in alive))
+        begin(self, *rest)
+
+    monkeypatch.setattr(FrequentDirections, "__init__", noted)
+    monkeypatch.setattr(_Pass, "run", counted)
+    survey(net(), data(), memory_mb=1.01 * 144 * 4 * (3 * 2 * 100 + 1000) / MEGABYTE)
+    assert len(held_at_start) >= 2
+    assert held_at_start[1:] == [0] * (len(held_at_start) - 1)
+
+
+def test_layers_of_several_passes_have_their_share_of_the_time() -> None:
+    widest = 144 * 4 * (3 * 2 * 100 + 1000) / MEGABYTE
+    found = survey(net(), data(2000), memory_mb=1.01 * widest, budget_seconds=4.0)
+    assert found.active is not None
+    counts = [layer.samples for layer in found.active.layers]
+    assert min(counts) > max(counts) / 20
+    assert any("further samples" in skip.reason for skip in found.skipped) or min(counts) == max(counts)

@@ -66,6 +66,8 @@ class Source:
         opened = open_network(
             self.network, dataset=dataset, weights=self.weights, normalise=not self.random_weights, seed=self.seed
         )
+        if self.random_weights and opened.is_trained:
+            raise InputError(f"--random-weights does not go with trained weights, which {self.network!r} came with")
         if not (opened.is_trained or untrained or self.random_weights):
             raise InputError(
                 f"network {self.network!r} has no trained weights: train it first (corank train), name a --weights "

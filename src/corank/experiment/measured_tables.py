@@ -182,7 +182,7 @@ def _(found: FeatureProbes) -> Table:
         Column("all features", note="accuracy of logistic regression on all features", show=percent),
         Column("active", note="on the leading directions of the loss gradient", show=percent),
         Column("principal", note="on the leading directions of the activations", show=percent),
-        Column("directions", note="how many"),
+        Column("directions", note="how many at most"),
     )
     rows = tuple((row.layer, row.index, row.all_features, row.active, row.principal, row.rank) for row in found.layers)
     return Table(columns, rows, f"Linear classifiers, {found.folds}-fold cross-validated on {found.samples:,} samples.")

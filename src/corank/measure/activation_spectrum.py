@@ -214,7 +214,7 @@ class _Spectrum(Observer[ActivationLayer]):
             class_variance_ratios=self._of_classes(labels),
             components=self._components(),
             component_labels=labels,
-            directions=directions,
+            directions=directions.clone(),  # a view would keep all of the sketch's
         )
 
     def _energies(self) -> _Energies:

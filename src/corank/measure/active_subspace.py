@@ -27,7 +27,7 @@ from corank.measure.response import Response, fit_response
 from corank.result import Interval, Result, Scalar
 
 ROWS_PER_DIRECTION = 4
-BOOTSTRAPPED = 50
+BOOTSTRAPPED, MOST_REPLICATES = 50, 10_000
 COORDINATES_PER_DIRECTION = 1.5
 
 
@@ -162,8 +162,8 @@ class ActiveSubspace(LayerMeasure[ActiveLayer]):
             raise InputError(f"sketch_size must be at least the rank {self.rank}, got {self.sketch_size}")
         if not 0 < self.epsilon < 1:
             raise InputError(f"epsilon must lie between 0 and 1, got {self.epsilon}")
-        if self.replicates < 0:
-            raise InputError(f"replicates must be at least 0, got {self.replicates}")
+        if not 0 <= self.replicates <= MOST_REPLICATES:
+            raise InputError(f"replicates must be between 0 and {MOST_REPLICATES}, got {self.replicates}")
         check_labelling(self.labels)
 
     def measure(self, network: nn.Module, batches: Batches) -> ActiveSubspaces:
@@ -258,7 +258,7 @@ class _Watching(Observer[ActiveLayer]):
             response=self._response(sketch, variables),
             variables=variables[:, :2],
             variable_labels=torch.cat(self.classes) if self.classes else torch.zeros(0, dtype=torch.int64),
-            directions=self._directions(),
+            directions=self._directions().clone(),  # a view would keep all of the sketch's
         )
 
     def _directions(self) -> Tensor:

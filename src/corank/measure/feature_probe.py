@@ -93,7 +93,8 @@ class FeatureProbe(LayerMeasure[ProbeLayer]):
 
     Each of the three sets of features is centred and scaled by one number, such that the mean squared norm of a row
     is 1; the fits minimise `mean cross entropy + ridge / 2 |W|^2`, the intercept free. Active directions are those of
-    the gradients of the cross entropy to the true labels, principal ones those of the activation matrix, uncentred.
+    the loss gradients that the pass measures (in a survey those of its `labels`, else of the cross entropy to the true
+    labels), principal ones those of the activation matrix, uncentred.
     Where tokens are kept apart, those of a sample are joined again after they were projected.
 
     Args:

@@ -1,4 +1,4 @@
-"""Layer cushions: how much of its largest possible gain a layer's weight matrix gives to the data that reach it.
+"""Layer cushions: the gain of a layer's weight matrix on the data that reach it, over its Frobenius norm.
 
 Per sample `|W phi(x)| / (|W|_F |phi(x)|)`, the cushion is the least over the data (Arora et al. 2018; Sanyal et al.
 2020, Robustness via Deep Low-Rank Representations, sec. 3.2 and app. E). Bias excluded. For a convolution `|W|_F` is

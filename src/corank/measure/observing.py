@@ -81,6 +81,12 @@ class Observed:
     heldout: list[Tensor] = field(default_factory=list)
     heldout_labels: list[Tensor] = field(default_factory=list)
 
+    def forget(self) -> None:
+        """Let go of all that is large, when the layer's results are there."""
+        self.gradients = self.activations = None
+        self.heldout.clear()
+        self.__dict__.pop("heldout_gram", None)
+
     @cached_property
     def heldout_gram(self) -> HeldoutGram:
         """Inner products of the held-out samples; rows of one sample are joined. To be asked for when all are there.

@@ -65,15 +65,18 @@ def run_pass(
     limit = options.memory_mb or default_memory_mb(device_of(network))
     size = max((4, *(tensor.element_size() for tensor in network.parameters())))
     groups = plan_passes({label: layer.features for label, layer in layers.items()}, needs, size, limit)
-    start = time.perf_counter()
+    end = time.perf_counter() + (options.budget_seconds or math.inf)
     found: Found = {}
     for number, group in enumerate(groups):
         if number or len(group.layers) < len(reader.points):
             through = needs.through and number == 0
             reader = Reader(network, list(group.layers), first, through=through, precision=options.precision)
-        one = _Pass(reader, {label: layers[label] for label in group.layers}, options, group.needs, measures, start)
+        seconds = (end - time.perf_counter()) / (len(groups) - number)
+        one = _Pass(reader, {label: layers[label] for label in group.layers}, options, group.needs, measures, seconds)
         one.run(batches, first)
         found |= one.found()
+        if one.is_cut_short:
+            refused += one.left_out()
         if number == 0:
             passed = one.passed()
     return _concluded(measures, list(layers), found, replace(passed, skipped=tuple(refused)))
@@ -88,7 +91,7 @@ class _Pass:
         options: of the pass.
         needs: of all measures together, as far as memory allows.
         measures: by name.
-        start: of the first pass, on the performance counter.
+        seconds: that the pass may take.
     """
 
     def __init__(
@@ -98,9 +101,10 @@ class _Pass:
         options: PassOptions,
         needs: Needs,
         measures: Mapping[str, LayerMeasure[Any]],
-        start: float,
+        seconds: float,
     ) -> None:
-        self.reader, self.options, self.needs, self.start = reader, options, needs, start
+        self.reader, self.options, self.needs = reader, options, needs
+        self.start, self.seconds, self.is_cut_short = time.perf_counter(), seconds, False
         self.first = next(iter(measures))
         self.classes = next(iter(layers.values())).classes
         self.sharing = Sharing({label: layer.features for label, layer in layers.items()})
@@ -149,7 +153,8 @@ class _Pass:
         own: Found = {}
         for label, observers in self.observers.items():
             own |= {(name, label): self._result(name, observer) for name, observer in observers.items()}
-            self.layers[label].heldout.clear()
+            observers.clear()
+            self.layers[label].forget()
         return self.sharing.collect(own)
 
     def passed(self) -> Passed:
@@ -169,9 +174,13 @@ class _Pass:
         )
 
     def _is_over(self, share: float = 1.0) -> bool:
-        """Whether a share of the time budget is used up."""
-        budget = self.options.budget_seconds
-        return budget is not None and time.perf_counter() - self.start > share * budget
+        """Whether a share of the time is used up."""
+        return time.perf_counter() - self.start > share * self.seconds
+
+    def left_out(self) -> list[Skip]:
+        """The samples that there was no time for, by layer."""
+        reason = f"further samples: two thirds of the time were used up after {self.samples:,}"
+        return [Skip(layer=label, measure="", reason=reason) for label in self.labels]
 
     def _result(self, name: str, observer: Observer[Any]) -> Result | InputError:
         """What an observer found; the first measure finishes whatever the time, or all was run for nothing."""
@@ -195,6 +204,7 @@ class _Pass:
             if self.samples >= most:
                 return
             if self.options.budget_seconds and self.sharing.any_of(self._is_over(READING_SHARE), y.device):
+                self.is_cut_short = True
                 return
 
     def _seen(self, x: Inputs, y: Tensor, where: str) -> list[tuple[str, LayerBatch]]:

@@ -41,6 +41,6 @@ def test_unknown_accuracies_leave_gaps() -> None:
 
 def test_the_caption_says_how_many_directions() -> None:
     result = make_probes(layers=2)
-    assert ", 10 directions" in probes(result).caption
+    assert "at most 10 directions" in probes(result).caption
     fewer = replace(result, layers=(result.layers[0], replace(result.layers[1], rank=3)))
     assert "at most 10 directions" in probes(fewer).caption

@@ -1,4 +1,4 @@
-"""How much of a layer's largest possible gain samples get, as strips of quantiles with the least of all marked.
+"""Gains of layers on samples over the norms of their maps, as strips of quantiles with the least of all marked.
 
 The least is the layer cushion (Arora et al. 2018, Stronger Generalization Bounds for Deep Nets via a Compression
 Approach; Sanyal et al. 2020, Robustness via Deep Low-Rank Representations, sec. 3.2).
@@ -28,9 +28,9 @@ def cushions(result: LayerCushions) -> Figure:
         lambda canvas: _draw(canvas, result.layers),
         alt=f"Distribution over samples of the gain of {len(result.layers)} layers, with the least of each",
         caption=(
-            "A layer enlarges what reaches it by at most the norm of its linear map; this is the share of it that "
-            f"each of {result.samples:,} samples gets. The least share is the layer's cushion: the larger, the less "
-            f"harm a small error does that enters there.{_too_small(result.layers)}"
+            f"By how much a layer's linear map enlarges each of {result.samples:,} samples, over the map's Frobenius "
+            "norm. The least is the layer's cushion: the larger, the less harm a small error does that enters there."
+            f"{_too_small(result.layers)}"
         ),
         height=height,
         narrow_height=height,
@@ -44,7 +44,7 @@ def _too_small(layers: Sequence[CushionLayer]) -> str:
 
 
 def _draw(canvas: Canvas, layers: Sequence[CushionLayer]) -> None:
-    axes = row_axes(canvas, [layer.layer for layer in layers], x="share of the largest gain", legend_lines=2)
+    axes = row_axes(canvas, [layer.layer for layer in layers], x="gain over the norm of the map", legend_lines=2)
     low, high = _limits(layers)
     axes.set_xscale("log")
     axes.set_xlim(0.8 * low, 1.25 * high)

@@ -15,7 +15,7 @@ def principal_components(result: ActivationSpectra) -> Figure | None:
         axis="component",
         alt="held-out samples in the first two components of the activations",
         caption=(
-            "Samples that took no part in finding the directions, placed by the two directions in which the "
-            "activations are largest. What is large need not matter: compare the directions that the loss depends on."
+            "Held-out samples, placed by the two directions along which these samples themselves vary most. What "
+            "varies need not matter: compare the directions that the loss depends on."
         ),
     )

@@ -26,16 +26,16 @@ _DASHES, _DOTS = (0, (5, 4)), (0, (1.5, 2))
 def probes(result: FeatureProbes) -> Figure:
     """The figure `probes`: accuracies of the linear classifiers by layer, with the network's own and chance."""
     height = rows_height(len(result.layers), legend_lines=2)
-    ranks = sorted({layer.rank for layer in result.layers})
-    kept = str(ranks[-1]) if len(ranks) == 1 else f"at most {ranks[-1]}"
+    most = max(layer.rank for layer in result.layers)
     return draw_figure(
         "probes",
         lambda canvas: _draw(canvas, result.layers),
         alt=f"Accuracy of linear classifiers on the features of {len(result.layers)} layers",
         caption=(
             f"How often a linear classifier is right that sees one layer only, on {result.samples:,} samples in "
-            f"{result.folds} folds: all of its features, {kept} directions that the loss depends on, or as many "
-            "in which the data vary most. Dashed: the network itself. Dotted: always naming the most frequent class."
+            f"{result.folds} folds: all of its features, at most {most} directions that the loss depends on, or as "
+            "many in which the activations are largest. Dashed: the network itself. Dotted: always naming the most "
+            "frequent class."
         ),
         height=height,
         narrow_height=height,
