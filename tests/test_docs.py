@@ -1,0 +1,95 @@
+"""What the documentation promises is there: links lead somewhere, its programs run, its commands have these options."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from corank.cli import app, run
+from corank.experiment.study import CutPlace
+from corank.experiment.tables import layers_table
+from corank.network import Cost
+from tests.report.conftest import make
+
+ROOT = Path(__file__).parent.parent
+DOCS = ROOT / "docs"
+PAGES = sorted(DOCS.rglob("*.md"))
+TUTORIALS = sorted((DOCS / "tutorials").glob("*.md"))
+OTHER_PROGRAMS = {"python"}
+TOO_LONG_FOR_A_TEST = "study"
+
+
+def named(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def links(page: Path) -> list[Path]:
+    """The files that a page links or shows."""
+    found = re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text())
+    return [(page.parent / link).resolve() for link in found if not link.startswith(("http:", "https:"))]
+
+
+def blocks(page: Path) -> Iterator[tuple[str, str]]:
+    """Languages and texts of a page's programs, in order."""
+    yield from re.findall(r"^```(\w+)\n(.*?)^```$", page.read_text(), flags=re.S | re.M)
+
+
+def commands(text: str) -> Iterator[list[str]]:
+    for line in text.replace("\\\n", " ").splitlines():
+        yield shlex.split(line, comments=True)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=named)
+def test_links_of_a_page_lead_somewhere(page: Path) -> None:
+    assert [link for link in links(page) if not link.exists()] == []
+
+
+def test_every_page_and_example_is_found_from_the_index() -> None:
+    seen, waiting = set(), [DOCS / "index.md"]
+    while waiting:
+        page = waiting.pop()
+        if page.is_dir():  # its page where it has one, or a listing
+            waiting += [page / "README.md"] if (page / "README.md").exists() else sorted(page.glob("*.md"))
+        elif page.suffix == ".md" and page.is_relative_to(DOCS) and page not in seen:
+            seen.add(page)
+            waiting += links(page)
+    assert seen == {*PAGES}
+    assert {*links(DOCS / "index.md")} >= {*(ROOT / "examples").glob("*.py")}
+
+
+@pytest.mark.parametrize("page", TUTORIALS, ids=named)
+def test_a_tutorial_runs_from_top_to_bottom(
+    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    before, names = {*sys.modules}, dict[str, object]()
+    for language, text in blocks(page):
+        if language == "python" and (file := re.match(r"# (\w+\.py)\n", text)):
+            Path(file[1]).write_text(text)
+        elif language == "python":
+            exec(compile(text, named(page), "exec"), names)
+        else:
+            assert language == "sh"
+            for program, *words in commands(text):
+                if program in OTHER_PROGRAMS:
+                    continue
+                assert program == "corank"
+                app.parse_args(words, exit_on_error=False, print_error=False)
+                assert words[0] == TOO_LONG_FOR_A_TEST or run(words) == 0, capsys.readouterr().err
+    for module in {*sys.modules} - before:
+        if (tmp_path / f"{module}.py").exists():
+            del sys.modules[module]
+
+
+def test_the_first_tutorial_explains_every_column_of_the_first_table() -> None:
+    found = make()
+    cost = Cost(parameters=1, storage_bytes=4, multiply_adds=1)
+    places = [CutPlace(layer=row.layer, index=row.index, is_legal=True, pre=cost) for row in found.layers]
+    text = (DOCS / "tutorials" / "first-study.md").read_text()
+    assert [column.title for column in layers_table(found, places).columns if f"**{column.title}**" not in text] == []
