@@ -113,3 +113,14 @@ def test_batches_cost_little_more_than_copying_their_pixels() -> None:
     floor = best(copy)
     assert best(lambda: [y.shape for _, y in Batches(split, 128)]) < 8 * floor
     assert best(lambda: [y.shape for _, y in Batches(split, 128, shuffle=True)]) < 8 * floor
+
+
+def test_every_seed_and_epoch_has_an_order_of_its_own() -> None:
+    split = Split(torch.zeros(20, 1, 1, 1, dtype=torch.uint8), torch.arange(20))
+    orders = set()
+    for seed in [*range(40), 2**31, 2**32 - 1]:
+        batches = Batches(split, 20, shuffle=True, seed=seed)
+        for epoch in range(10):
+            batches.set_epoch(epoch)
+            orders.add(tuple(next(iter(batches))[1].tolist()))
+    assert len(orders) == 42 * 10

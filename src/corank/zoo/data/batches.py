@@ -13,6 +13,7 @@ from corank.errors import InputError
 from corank.zoo.data.dataset import Split
 
 Augment = Callable[[torch.Tensor, torch.Generator], torch.Tensor]
+_BETWEEN_SEEDS = 0x9E3779B1  # torch takes 32 bits of a seed: odd and near 2^32 / 1.618, so that seeds lie far apart
 
 
 class Batches:
@@ -71,7 +72,7 @@ class Batches:
         return -(-self.samples // self.batch_size)
 
     def __iter__(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        generator = torch.Generator().manual_seed(self.seed << 31 | self.epoch)
+        generator = torch.Generator().manual_seed((self.seed * _BETWEEN_SEEDS + self.epoch) % 2**32)
         order = torch.randperm(self.samples, generator=generator) if self.shuffle else None
         for start in range(0, self.samples, self.batch_size):
             chosen = slice(start, min(start + self.batch_size, self.samples))
