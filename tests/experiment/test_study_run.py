@@ -16,12 +16,14 @@ from corank.experiment import Opened, Study, Training, accuracies, load_run, ope
 from corank.experiment.study_run import run_study
 from corank.measure.running import _Pass
 from corank.report import write_page
+from corank.train import Checkpoint
 from corank.zoo import Dataset, load_data
 
 Make = Callable[..., Opened]
 STUDY = Study(samples=100, epochs=1, rank=2)
 CHAPTERS = [
-    "Which directions each layer uses", "Where it can be cut", "Spectra of the loss gradient", "First active variables",
+    "Which directions each layer uses", "Which cuts are worth it", "Where it can be cut",
+    "Spectra of the loss gradient", "First active variables",
     "Spectra of the activations", "Where the parameters are", "Layer cushions", "Information plane",
     "Linear classifiers on the features",
 ]  # fmt: skip
@@ -50,12 +52,15 @@ def test_a_users_network_on_the_digits_from_end_to_end(tmp_path: Path, monkeypat
     digits = load_data("digits")
     opened = open_network("small_networks:small", dataset=digits)
     stages: list[str] = []
-    study = Study(samples=300, epochs=1)
-    found = run_study(opened, digits, study, Training(epochs=2), Path("out"), report=stages.append)
+    study = Study(samples=300, epochs=1, tolerance=0.1)
+    found = run_study(opened, digits, study, Training(epochs=15), Path("out"), report=stages.append)
     assert stages[0] == "training small_networks:small on digits"
-    assert [stage.split()[0] for stage in stages[1:]] == ["accuracy", "measuring", "cut", "cut", "cut"]
+    assert [stage.split()[0] for stage in stages[1:4]] == ["accuracy", "measuring", "forecasting"]
+    assert {stage.split()[0] for stage in stages[4:]} == {"cut"}
 
     assert strict_json(Path("out/study.json")) == found
+    assert strict_json(Path("out/forecasts.json"))["forecasts"] == found["forecasts"]
+    assert not Path("out/checkpoint").exists()
     trained = load_run(Path("out/network"))
     assert found["original"] == accuracies(trained.network, digits).to_dict()
     assert [row["layer"] for row in found["measured"]["layers"]] == [place["layer"] for place in found["places"]]
@@ -90,7 +95,7 @@ def test_what_there_was_no_time_for_is_said_on_the_page(
         return finish(self, *rest)
 
     monkeypatch.setattr(_Pass, "_result", until_the_time_is_over)
-    study = replace(STUDY, measure_seconds=500.0, epochs=0, rank=1)
+    study = replace(STUDY, layer=("2", "4"), measure_seconds=500.0, epochs=0, rank=1)
     found = run_study(make_opened("tiny"), pixels, study, Training(), tmp_path)
     rows = {row["layer"]: row for row in found["measured"]["layers"]}
     assert {"active_neurons", "activations", "information", "probe"} <= rows["2"].keys()
@@ -178,3 +183,52 @@ def test_a_study_of_a_network_that_cannot_be_cut_has_its_page(
     page = (tmp_path / "index.html").read_text()
     assert "no place where the network can be cut" in page
     assert "hidden" in page
+
+
+def test_random_weights_give_a_page_and_no_network(make_opened: Make, pixels: Dataset, tmp_path: Path) -> None:
+    opened = replace(make_opened("tiny", trained=False), is_trained=True)  # as --random-weights has it
+    found = run_study(opened, pixels, STUDY, Training(), tmp_path)
+    assert found["recommendation"] is None
+    assert "no better than always naming the commonest class" in found["reason"]
+    assert found["cuts"] == []
+    assert found["forecasts"]["cuts"]
+    assert found["reason"][1:50] in (tmp_path / "index.html").read_text()
+    assert not list(tmp_path.rglob("*.safetensors"))
+    assert not (tmp_path / "cuts").exists()
+
+
+def test_forecasts_are_on_disk_before_the_first_cut_is_built(
+    make_opened: Make, pixels: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("corank.experiment.study.compress_and_evaluate", stop)
+    with pytest.raises(KeyboardInterrupt):
+        run_study(make_opened("tiny"), pixels, replace(STUDY, layer="2"), Training(), tmp_path)
+    assert strict_json(tmp_path / "forecasts.json")["forecasts"]["cuts"]
+    assert not (tmp_path / "cuts").exists()
+
+
+def test_an_interrupted_study_goes_on_with_the_training_of_its_cut(
+    make_opened: Make, pixels: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = make_opened("tiny")
+    study = replace(STUDY, layer="2", epochs=3)
+    whole = run_study(opened, pixels, study, Training(), tmp_path / "whole")
+    save, epochs = Checkpoint.save, []
+
+    def save_twice(self: Checkpoint, *rest: Any) -> None:
+        save(self, *rest)
+        epochs.append(len(rest[-1].rows))
+        if len(epochs) == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Checkpoint, "save", save_twice)
+    with pytest.raises(KeyboardInterrupt):
+        run_study(opened, pixels, study, Training(), tmp_path / "stopped")
+    assert (tmp_path / "stopped/checkpoint").is_dir()
+    resumed = run_study(opened, pixels, study, Training(), tmp_path / "stopped")
+    assert epochs == [1, 2, 3]
+    assert resumed["cuts"][0]["tuned"] == whole["cuts"][0]["tuned"]
+    assert not (tmp_path / "stopped/checkpoint").exists()

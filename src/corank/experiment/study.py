@@ -1,33 +1,41 @@
-"""The study of a network: measure every layer, cut at three places, fine-tune briefly, say what came of it.
+"""The study of a network: measure every layer, forecast every cut, build the few worth it, say what came of it.
 
 It answers for a user's own network what the papers answer for theirs: which directions each layer uses, where it
-can be cut, what the cut network costs and how well it works. Ranks and the recommendation are chosen from
-the measurement and on the validation split.
+can be cut, what the cut network costs and how well it works. Places and ranks are chosen from forecasts, the
+recommendation on the validation split.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from torch import Tensor, nn
 
-from corank.compress import ASNet
+from corank.compress import RANKS, ASNet, CutForecast, CutForecasts, forecast_cuts
 from corank.errors import InputError
-from corank.experiment.compressing import Accuracies, Evaluated, accuracies, asnetwork, compress_and_evaluate
+from corank.experiment.choice import best_at, choose, recommend
+from corank.experiment.compressing import (
+    EVALUATION_BATCH,
+    Accuracies,
+    Evaluated,
+    accuracies,
+    asnetwork,
+    compress_and_evaluate,
+)
 from corank.linalg import number_of_terms
-from corank.measure import ActiveLayer, ActiveSubspaces, Survey, Surveyed
+from corank.measure import ActiveSubspaces, Survey, Surveyed
 from corank.measure.heldout import EVERY as HELD_OUT_EVERY
-from corank.network import Cost, Layer, Layers, capture, cost, cut
+from corank.network import Cost, Layer, Layers, capture, cut
 from corank.result import Result, Scalar
+from corank.train import Checkpoint
 from corank.train.evaluate import device_of
 from corank.zoo.data import Batches, Dataset
 
-PLACES = (0.25, 0.5, 0.75)
 SAMPLES_PER_TERM = 5
 LARGEST_RANK = 50
-HELD_OUT_SHARE = 0.95
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +71,8 @@ class StudyResult(Result):
         cost: its cost.
         measured: what was measured at all hidden layers.
         places: which of these layers may be cut.
+        forecasts: of every legal cut and rank, made before any was built.
+        choice: why these cuts were built, or none.
         cuts: the cut networks, evaluated, in order of depth.
         recommendation: the layer of the recommended cut; None if none is worth it.
         reason: why.
@@ -75,6 +85,8 @@ class StudyResult(Result):
     cost: Cost
     measured: Surveyed
     places: tuple[CutPlace, ...]
+    forecasts: CutForecasts
+    choice: str
     cuts: tuple[Evaluated, ...]
     recommendation: str | None
     reason: str
@@ -84,6 +96,12 @@ class StudyResult(Result):
     def active(self) -> ActiveSubspaces:
         """The active subspaces of all hidden layers."""
         return _active(self.measured)
+
+    def forecast_of(self, found: Evaluated) -> CutForecast | None:
+        """What was forecast of a cut; None where nothing was."""
+        made = asnetwork(found)
+        rows = (row for row in self.forecasts.cuts if (row.layer, row.rank) == (made.layer, made.rank))
+        return next(rows, None)
 
     def row(self) -> dict[str, Scalar]:
         """Network, data, accuracy, recommendation."""
@@ -99,9 +117,9 @@ class Study:
     """What is studied and how thoroughly.
 
     Args:
-        layer: where to cut, one place or several; empty chooses three by their share of the multiply-adds.
-        rank: directions kept at every cut; None takes those that carry 95 % of the gradient energy, of held-out
-            samples too, as far as the data allow.
+        layer: where to cut, one place or several; empty builds the few on the Pareto front of the forecasts.
+        rank: directions kept at every cut; None chooses by the forecasts, among ranks up to 50 that the samples
+            determine.
         order: of the polynomial.
         samples: gradients in the sketches; None takes all there are.
         sketch_size: rows of the sketches; None takes four times the 50 directions that are kept of each layer.
@@ -112,6 +130,7 @@ class Study:
         head_rate: step size of the new layers.
         batch_size: of measuring and fine-tuning.
         tolerance: the loss of validation accuracy that a recommended cut may have.
+        most_cuts: how many places the forecasts may choose.
         seed: of every random draw.
 
     Raises:
@@ -130,6 +149,7 @@ class Study:
     head_rate: float = 1e-4
     batch_size: int = 64
     tolerance: float = 0.01
+    most_cuts: int = 3
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -137,7 +157,7 @@ class Study:
             raise InputError(f"tolerance must lie between 0 and 1, got {self.tolerance}")
         if self.measure_seconds is not None and not 0 < self.measure_seconds < math.inf:
             raise InputError(f"measure_seconds must be positive, got {self.measure_seconds}")
-        for name in ("fit_samples", "batch_size"):
+        for name in ("fit_samples", "batch_size", "most_cuts"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise InputError(f"{name} must be at least 1, got {value}")
@@ -177,6 +197,8 @@ class Study:
         dataset: Dataset,
         *,
         report: Callable[[str], None] = lambda stage: None,
+        checkpoint: Checkpoint | None = None,
+        foretold: Callable[[CutForecasts], None] = lambda forecasts: None,
         keep: Callable[[Evaluated, ASNet], None] = lambda found, compressor: None,
     ) -> StudyResult:
         """Study a trained network.
@@ -186,6 +208,8 @@ class Study:
             network: in the pixel space of the data.
             dataset: measured and fine-tuned on its training split, chosen by its validation split.
             report: told of every stage as it begins.
+            checkpoint: where the trainings of the cuts keep their last epoch, a folder a cut, and go on from.
+            foretold: given the forecasts of all cuts before any is built.
             keep: given every cut network as it is finished, with the options that made it.
 
         Raises:
@@ -197,47 +221,52 @@ class Study:
         report("measuring all hidden layers")
         survey = self._measure().measure(network, batches)
         measured = _active(survey)
+        report("forecasting every cut")
+        forecasts = forecast_cuts(
+            network, measured.layers, batches, Batches(dataset.validation, EVALUATION_BATCH), order=self.order,
+            ranks=self._ranks(batches.samples), available=batches.samples,
+        )  # fmt: skip
+        foretold(forecasts)
         example = _example(network, dataset)
-        places = _places(network, measured, example)
-        whole = cost(network, dataset.shape)
+        builds = self._chosen(capture(network, example), example, forecasts)
         cuts = []
-        for layer in self._chosen(network, example, places, whole):
-            report(f"cut at {layer}")
-            compressor = self._compressor(layer, measured, batches.samples)
-            cuts.append(compress_and_evaluate(network, compressor, batches, dataset, original=original))
+        for layer, rank in builds.cuts:
+            report(f"cut at {layer}, {rank} directions")
+            compressor = self._asnet(layer, rank)
+            kept = _own_folder(checkpoint, layer, rank) if checkpoint else None
+            cuts.append(
+                compress_and_evaluate(network, compressor, batches, dataset, original=original, checkpoint=kept)
+            )
             keep(cuts[-1], compressor)
-        recommendation, reason = recommend(cuts, self.tolerance)
+        recommendation, reason = recommend(cuts, self.tolerance) if cuts else (None, builds.reason)
         return StudyResult(
-            network=name, data=dataset.name, original=original, cost=whole, measured=survey, places=places,
-            cuts=tuple(cuts), recommendation=recommendation, reason=reason, tolerance=self.tolerance,
+            network=name, data=dataset.name, original=original, cost=forecasts.network, measured=survey,
+            places=_places(measured, forecasts), forecasts=forecasts, choice=builds.reason, cuts=tuple(cuts),
+            recommendation=recommendation, reason=reason, tolerance=self.tolerance,
         )  # fmt: skip
 
-    def _chosen(self, network: nn.Module, example: Tensor, places: Sequence[CutPlace], whole: Cost) -> Sequence[Layer]:
-        """The layers to cut at: those asked for, or the legal ones nearest to the wanted shares of the work."""
-        if self._asked:
-            graph = capture(network, example)
-            return list(dict.fromkeys(cut(graph, layer, example).point.label for layer in self._asked))
-        legal = [place for place in places if place.pre is not None]
-        chosen: list[CutPlace] = []
-        for share in PLACES:
-            left = [place for place in legal if place not in chosen]
-            if left:
-                chosen.append(min(left, key=lambda place: abs(_share(place, whole) - share)))
-        return [place.layer for place in places if place in chosen]
+    def _ranks(self, samples: int) -> tuple[int, ...]:
+        """The ranks that are forecast: the one asked for, or those that the samples determine well."""
+        if self.rank is not None:
+            return (self.rank,)
+        usable = int(samples * (1 - 1 / HELD_OUT_EVERY))
+        enough = [k for k in RANKS if k <= LARGEST_RANK and SAMPLES_PER_TERM * number_of_terms(k, self.order) <= usable]
+        return tuple(enough) or (1,)
 
-    def _compressor(self, layer: Layer, measured: ActiveSubspaces, samples: int) -> ASNet:
-        found = next((row for row in measured.layers if row.layer == layer), None)
-        if self.rank is None:
-            return self._asnet(layer, self._rank(found, samples))
-        if found is None or self._asked:
-            return self._asnet(layer, self.rank)
-        has_all = len(found.directions) < LARGEST_RANK
-        return self._asnet(layer, min(self.rank, len(found.directions) if has_all else found.width))
+    def _chosen(self, graph: nn.Module, example: Tensor, forecasts: CutForecasts) -> Builds:
+        """What is built: the places asked for, each with its best rank, or those that the forecasts recommend."""
+        if not self._asked:
+            chosen = choose(forecasts, tolerance=self.tolerance, fine_tuned=self.epochs > 0, most=self.most_cuts)
+            return Builds(tuple((row.layer, row.rank) for row in chosen.cuts), chosen.reason)
+        labels = dict.fromkeys(cut(graph, layer, example).point.label for layer in self._asked)
+        best = {layer: best_at(forecasts, layer, self.tolerance) for layer in labels}
+        ranks = {layer: self.rank or (found.rank if found else 1) for layer, found in best.items()}
+        return Builds(tuple(ranks.items()), "the places to cut at were asked for")
 
     def _measure(self) -> Survey:
         return Survey(
-            layer="*", rank=LARGEST_RANK, samples=self.samples, sketch_size=self.sketch_size,
-            budget_seconds=self.measure_seconds, seed=self.seed,
+            layer=("*", *self._asked), rank=max(LARGEST_RANK, self.rank or 0), samples=self.samples,
+            sketch_size=self.sketch_size, budget_seconds=self.measure_seconds, seed=self.seed,
         )  # fmt: skip
 
     def _asnet(self, layer: Layer, rank: int) -> ASNet:
@@ -252,48 +281,17 @@ class Study:
             seed=self.seed,
         )
 
-    def _rank(self, found: ActiveLayer | None, samples: int) -> int:
-        """The directions that carry the energy of the sketch and of held-out gradients, as far as the data allow."""
-        usable = int(samples * (1 - 1 / HELD_OUT_EVERY))
-        most = LARGEST_RANK
-        while most > 1 and SAMPLES_PER_TERM * number_of_terms(most, self.order) > usable:
-            most -= 1
-        if found is None:
-            return most
-        most = min(most, len(found.directions))
-        reached = [k for k, share in enumerate(found.captured_heldout_by_rank, 1) if share >= HELD_OUT_SHARE]
-        return min(most, max(found.active_neurons.energy.high or most, reached[0] if reached else most))
+
+class Builds(NamedTuple):
+    """Layers and ranks to build, and why these."""
+
+    cuts: tuple[tuple[Layer, int], ...]
+    reason: str
 
 
-def recommend(cuts: Sequence[Evaluated], tolerance: float) -> tuple[str | None, str]:
-    """The fastest cut whose validation accuracy is within the tolerance, or none, and why."""
-    if not cuts:
-        return None, "data flows around every hidden layer, so there is no place where the network can be cut"
-    good = [found for found in cuts if _is_good(found, tolerance)]
-    if not good:
-        return None, (
-            f"no cut keeps the validation accuracy within {100 * tolerance:g} points and is clearly faster and no "
-            "larger: keep the network as it is"
-        )
-    best = max(good, key=lambda found: found.speedup)
-    compressed = asnetwork(best)
-    change = 100 * (best.tuned.validation - best.original.validation)
-    changed = (
-        f"changes the validation accuracy by {change:+.1f} points"
-        if abs(change) >= 0.05
-        else ("leaves the validation accuracy as it is")
-    )
-    return compressed.layer, (
-        f"cutting after {compressed.layer} makes one sample {best.speedup:.1f} times faster and the network "
-        f"{compressed.storage_ratio:.1f} times smaller, and {changed}"
-    )
-
-
-def _is_good(found: Evaluated, tolerance: float) -> bool:
-    """Accurate within the tolerance, not larger, and faster beyond the spread of the single measurements."""
-    is_accurate = found.tuned.validation >= found.original.validation - tolerance
-    is_faster = found.latency[0].high_ms < found.latency_original[0].low_ms
-    return is_accurate and is_faster and found.compressed.storage_ratio >= 1
+def _own_folder(checkpoint: Checkpoint, layer: Layer, rank: int) -> Checkpoint:
+    """The part of a checkpoint that belongs to one cut."""
+    return replace(checkpoint, folder=checkpoint.folder / f"{layer}-{rank}".replace("/", "_"))
 
 
 def _active(survey: Surveyed) -> ActiveSubspaces:
@@ -313,20 +311,10 @@ def _example(network: nn.Module, dataset: Dataset) -> Tensor:
     return images.to(device_of(network))
 
 
-def _places(network: nn.Module, measured: ActiveSubspaces, example: Tensor) -> tuple[CutPlace, ...]:
+def _places(measured: ActiveSubspaces, forecasts: CutForecasts) -> tuple[CutPlace, ...]:
     """Which of the measured layers may be cut, with the cost of what is in front of them."""
-    graph = capture(network, example)
-    layers = Layers(graph, example.shape[1:], example.dtype)
-    legal = {node.name for node in layers.legal_cuts}
-    places = []
-    for row in measured.layers:
-        (point,) = layers.resolve(row.layer)
-        is_legal = point.node in legal
-        pre = cost(cut(graph, row.layer, example).pre, example.shape[1:], example.dtype) if is_legal else None
-        places.append(CutPlace(layer=row.layer, index=row.index, is_legal=is_legal, pre=pre))
-    return tuple(places)
-
-
-def _share(place: CutPlace, whole: Cost) -> float:
-    assert place.pre is not None
-    return place.pre.multiply_adds / whole.multiply_adds
+    legal = {place.layer: place.pre for place in forecasts.places}
+    return tuple(
+        CutPlace(layer=row.layer, index=row.index, is_legal=row.layer in legal, pre=legal.get(row.layer))
+        for row in measured.layers
+    )

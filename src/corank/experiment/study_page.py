@@ -3,33 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from corank.experiment.chapters import chapters, in_words
 from corank.experiment.compressing import asnetwork
+from corank.experiment.forecast_section import forecast_section
 from corank.experiment.run_folder import versions
+from corank.experiment.run_pages import reload_section
 from corank.experiment.study import StudyResult
 from corank.experiment.tables import cuts_table, layers_table
-from corank.network import Latency
+from corank.network import Latency, Layer
 from corank.report import Page, Section, Tradeoff, cost_against_accuracy, cost_bars
 from corank.report.format import percent
+from corank.zoo import Dataset
 
 
-def study_page(result: StudyResult, *, options: Mapping[str, Any], seconds: float) -> Page:
+def study_page(
+    result: StudyResult, dataset: Dataset, *, folder: Path, options: Mapping[str, Any], seconds: float
+) -> Page:
     """The page of a study.
 
     Args:
         result: what was found.
+        dataset: that it was found on.
+        folder: of the study, as the user named it.
         options: of the study, for the provenance.
         seconds: that it took.
     """
     layers, *others = chapters(result.measured, layers_table(result.active, result.places))
+    sections = (layers, forecast_section(result), _cuts(result), _loading(result, dataset, folder), *others)
     return Page(
         title=f"What {result.network} uses",
         subtitle=f"A study on {result.data}: which directions each layer needs, where it can be cut, what that costs",
         summary=summary(result),
         facts=_facts(result),
-        sections=(layers, _cuts(result), *others),
+        sections=tuple(section for section in sections if section),
         provenance=_provenance(result, options, seconds),
     )
 
@@ -91,14 +100,28 @@ def _cuts(result: StudyResult) -> Section:
     )
 
 
+def _loading(result: StudyResult, dataset: Dataset, folder: Path) -> Section | None:
+    """How the recommended network is loaded."""
+    if result.recommendation is None:
+        return None
+    return reload_section(cut_folder(folder, result.recommendation), dataset.shape, dataset.bounds)
+
+
+def cut_folder(folder: Path, layer: Layer) -> Path:
+    """The run folder of a cut in the folder of a study."""
+    return folder / "cuts" / str(layer).replace("/", "_")
+
+
 def _provenance(result: StudyResult, options: Mapping[str, Any], seconds: float) -> dict[str, Any]:
     study = options["study"]
     made_with = _making(result.cuts[0].latency_original[0], study["epochs"]) if result.cuts else {}
+    forecasts = result.forecasts
     return {
         "network": result.network,
         "data": result.data,
         "measured with": f"{result.active.samples:,} samples, {result.active.samples_heldout:,} held out; "
         f"{result.active.loss}",
+        "forecasts from": f"{forecasts.samples:,} training samples, judged on {forecasts.samples_judging:,} others",
         "choices made on": f"validation split, accuracy {percent(result.original.validation)} before cutting",
         **made_with,
         "seed": study["seed"],

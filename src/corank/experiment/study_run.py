@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from corank.compress import ASNet
+from corank.compress import ASNet, CutForecasts
 from corank.experiment import run_folder
 from corank.experiment.compressing import Evaluated, compress_options, save_compressed
 from corank.experiment.networks import Opened, identity
+from corank.experiment.run_folder import CHECKPOINT
 from corank.experiment.study import Study, StudyResult
-from corank.experiment.study_page import study_page
+from corank.experiment.study_page import cut_folder, study_page
 from corank.experiment.training import Training
 from corank.report import write_page
 from corank.result import jsonable
+from corank.train import Checkpoint
 from corank.train.devices import checked_device
 from corank.zoo import Dataset
 
 STUDY = "study.json"
-OWN_FILES = {"cuts", "figures", "index.html", "network", STUDY}
+FORECASTS = "forecasts.json"
+OWN_FILES = {CHECKPOINT, "cuts", "figures", FORECASTS, "index.html", "network", STUDY}
 
 
 def run_study(
@@ -35,6 +39,9 @@ def run_study(
     report: Callable[[str], None] = lambda stage: None,
 ) -> dict[str, Any]:
     """Study a network and write `index.html`, `study.json`, figures and the run folders of the cut networks.
+
+    The forecasts of all cuts are written to `forecasts.json` before any cut is built. A study that was interrupted
+    measures again, but its trainings go on after their last finished epoch.
 
     Args:
         opened: the network; trained first, into `out/network`, if it came without weights.
@@ -58,6 +65,8 @@ def run_study(
     if finished is not None:
         report(f"{str(out)!r} holds this very study, finished: nothing to do")
         return finished
+    if overwrite:
+        shutil.rmtree(out / CHECKPOINT, ignore_errors=True)
     start = time.perf_counter()
     network = opened.network
     if not opened.is_trained:
@@ -68,12 +77,19 @@ def run_study(
     _clear(out)
 
     def keep(found: Evaluated, compressor: ASNet) -> None:
-        folder = out / "cuts" / str(compressor.layer).replace("/", "_")
+        folder = cut_folder(out, compressor.layer)
         recorded = compress_options(compressor, opened, dataset, study.batch_size)
         save_compressed(folder, found, opened.origin, dataset, recorded, time.perf_counter() - start)
 
-    result = study.run(opened.origin.name, network, dataset, report=report, keep=keep)
-    return _write(out, result, options, time.perf_counter() - start)
+    def foretold(forecasts: CutForecasts) -> None:
+        run_folder.write_json(out / FORECASTS, {"options": options, "forecasts": forecasts})
+
+    checkpoint = Checkpoint(out / CHECKPOINT, options=options)
+    result = study.run(
+        opened.origin.name, network, dataset, report=report, checkpoint=checkpoint, foretold=foretold, keep=keep
+    )
+    shutil.rmtree(checkpoint.folder, ignore_errors=True)
+    return _write(out, result, dataset, options, time.perf_counter() - start)
 
 
 def _finished(out: Path, options: dict[str, Any], overwrite: bool) -> dict[str, Any] | None:
@@ -91,15 +107,15 @@ def _finished(out: Path, options: dict[str, Any], overwrite: bool) -> dict[str, 
 def _clear(out: Path) -> None:
     """Delete what an older study left, but no file that is not a study's."""
     if (out / STUDY).is_file():
-        run_folder.clear_page(out, STUDY)
+        run_folder.clear_page(out, STUDY, FORECASTS)
     for description in (out / "cuts").glob("*/description.json"):
         run_folder.clear_run(description.parent)
         if not any(description.parent.iterdir()):
             description.parent.rmdir()
 
 
-def _write(out: Path, result: StudyResult, options: dict[str, Any], seconds: float) -> dict[str, Any]:
-    page = study_page(result, options=options, seconds=seconds)
+def _write(out: Path, result: StudyResult, dataset: Dataset, options: dict[str, Any], seconds: float) -> dict[str, Any]:
+    page = study_page(result, dataset, folder=out, options=options, seconds=seconds)
     write_page(page, out)
     about = {"summary": page.summary, "options": options, "seconds": seconds, "versions": run_folder.versions()}
     found: dict[str, Any] = jsonable({**about, **result.to_dict()})

@@ -88,6 +88,26 @@ class StreamingLeastSquares:
         return self
 
     @torch.no_grad()
+    def restricted(self, columns: Tensor) -> StreamingLeastSquares:
+        """The same samples with some of the features only: all sub-models cost one pass over the data.
+
+        Args:
+            columns: the features that are kept, integers of shape (k,).
+
+        Example:
+            >>> fit = StreamingLeastSquares(features=2, targets=1)
+            >>> fit.update(torch.tensor([[1.0, 0.0], [1.0, 2.0]]), torch.tensor([[1.0], [3.0]])).samples
+            2
+            >>> fit.restricted(torch.tensor([0])).solve().item()  # the mean of the targets
+            1.9999999998
+        """
+        small = StreamingLeastSquares(len(columns), self.targets, device=self._gram.device)
+        small._gram = self._gram[columns][:, columns]
+        small._cross = self._cross[columns]
+        small._target_energy, small.samples = self._target_energy, self.samples
+        return small
+
+    @torch.no_grad()
     def solve(self, ridge: float = 1e-10) -> Tensor:
         """The coefficients of shape (features, targets), float64.
 

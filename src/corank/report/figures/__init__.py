@@ -8,6 +8,7 @@ from corank.report.figures.captured import captured
 from corank.report.figures.cost_against_accuracy import cost_against_accuracy
 from corank.report.figures.cost_bars import cost_bars
 from corank.report.figures.cushions import cushions
+from corank.report.figures.cut_forecasts import CameOut, cut_forecasts
 from corank.report.figures.figure import Figure
 from corank.report.figures.information_plane import information_plane
 from corank.report.figures.parameters import parameters
@@ -15,11 +16,12 @@ from corank.report.figures.principal_components import principal_components
 from corank.report.figures.probes import probes
 from corank.report.figures.spectra import spectra
 from corank.report.figures.tradeoff import Tradeoff
+from corank.report.figures.training_curve import training_curve
 from corank.report.figures.variance_ratios import variance_ratios
 from corank.report.figures.weight_ranks import weight_ranks
 
 __all__ = [
-    "Figure", "Tradeoff", "activation_spectra", "active_neurons", "active_variables", "captured",
-    "cost_against_accuracy", "cost_bars", "cushions", "figures_of", "information_plane", "parameters",
-    "principal_components", "probes", "spectra", "variance_ratios", "weight_ranks",
+    "CameOut", "Figure", "Tradeoff", "activation_spectra", "active_neurons", "active_variables", "captured",
+    "cost_against_accuracy", "cost_bars", "cushions", "cut_forecasts", "figures_of", "information_plane", "parameters",
+    "principal_components", "probes", "spectra", "training_curve", "variance_ratios", "weight_ranks",
 ]  # fmt: skip

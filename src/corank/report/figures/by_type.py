@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import singledispatch
 
+from corank.compress import ASNetwork, CutForecasts
 from corank.errors import InputError
 from corank.measure import (
     ActivationSpectra,
@@ -19,15 +20,18 @@ from corank.report.figures.active_neurons import active_neurons
 from corank.report.figures.active_variables import active_variables
 from corank.report.figures.captured import captured
 from corank.report.figures.cushions import cushions
+from corank.report.figures.cut_forecasts import cut_forecasts
 from corank.report.figures.figure import Figure
 from corank.report.figures.information_plane import information_plane
 from corank.report.figures.parameters import parameters
 from corank.report.figures.principal_components import principal_components
 from corank.report.figures.probes import probes
 from corank.report.figures.spectra import spectra
+from corank.report.figures.training_curve import training_curve
 from corank.report.figures.variance_ratios import variance_ratios
 from corank.report.figures.weight_ranks import weight_ranks
 from corank.result import Result
+from corank.train import History
 
 
 @singledispatch
@@ -89,6 +93,26 @@ def _(result: LayerInformation) -> dict[str, Figure]:
 def _(result: FeatureProbes) -> dict[str, Figure]:
     _check(result.layers)
     return _by_name(probes(result))
+
+
+@figures_of.register
+def _(result: History) -> dict[str, Figure]:
+    if not result.rows:
+        raise InputError("a figure needs at least one finished epoch, got 0: train for longer")
+    return _by_name(training_curve(result))
+
+
+@figures_of.register
+def _(result: ASNetwork) -> dict[str, Figure]:
+    tuning = None if result.training is None else training_curve(result.training, "fine-tuning", "fine-tuning")
+    sparse = None if result.sparse is None else result.sparse.training
+    thinning = None if sparse is None else training_curve(sparse, "sparse-training", "sparse training")
+    return _by_name(tuning, thinning)
+
+
+@figures_of.register
+def _(result: CutForecasts) -> dict[str, Figure]:
+    return _by_name(cut_forecasts(result))
 
 
 def _check(layers: Sequence[Result]) -> None:

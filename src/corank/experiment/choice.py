@@ -1,0 +1,156 @@
+"""Which cuts are worth building, chosen from forecasts, and which of those built is worth having, and why.
+
+Forecasts are made of every legal cut and rank. The few that are built lie on the Pareto front of multiply-adds and
+accuracy, within what fine-tuning can be expected to win back. The choice among those built is made on the validation
+split.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from corank.compress import CutForecast, CutForecasts
+from corank.experiment.compressing import Evaluated, asnetwork
+from corank.report.format import percent
+
+REMAINS = 0.25
+"""Share of a loss of accuracy that fine-tuning may be hoped to leave (Cui et al. 2020, Table 1: 0 to 46 %)."""
+CHANCE_ERRORS = 3.0
+"""So many standard errors above the commonest class's share an accuracy must lie to be more than chance."""
+NO_PLACE = "data flows around every hidden layer, so there is no place where the network can be cut"
+FLAT = 0.5
+"""Below this share of the held-out gradient energy in the directions, a spectrum is called flat."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chosen:
+    """The cuts to build, in order of depth, or none and why not."""
+
+    cuts: tuple[CutForecast, ...]
+    reason: str
+
+
+def choose(forecasts: CutForecasts, *, tolerance: float, fine_tuned: bool, most: int) -> Chosen:
+    """The few cuts on the Pareto front that are worth building.
+
+    Args:
+        forecasts: of every legal cut and rank.
+        tolerance: the loss of accuracy that a cut may have in the end.
+        fine_tuned: whether the cuts will be; then four times the tolerance may be lost before.
+        most: how many cuts to build at most; among more, the cheapest, the dearest and those evenly between.
+    """
+    if not forecasts.places:
+        return Chosen(cuts=(), reason=NO_PLACE)
+    if not forecasts.cuts:
+        return Chosen(cuts=(), reason=f"{forecasts.samples} samples are too few to fit a polynomial to at any place")
+    if is_chance(forecasts):
+        return Chosen(cuts=(), reason=_no_better_than_chance(forecasts))
+    front = forecasts.front
+    if not front:
+        return Chosen(cuts=(), reason="no cut would be smaller and cheaper than the network: keep it as it is")
+    reach = tolerance / REMAINS if fine_tuned else tolerance
+    within = [row for row in front if row.accuracy >= forecasts.accuracy - reach]
+    if not within:
+        return Chosen(cuts=(), reason=_too_much_lost(front[-1], forecasts, reach))
+    best_of_layer = list({row.layer: row for row in within}.values())  # accuracy ascends along the front
+    places = len({row.layer for row in front})
+    return Chosen(
+        cuts=tuple(_spread(best_of_layer, most)),
+        reason=f"{_counted(places, 'place')} on the front of multiply-adds and accuracy, {len(best_of_layer)} "
+        f"forecast to lose no more than {100 * reach:g} points before fine-tuning",
+    )
+
+
+def best_at(forecasts: CutForecasts, layer: str, tolerance: float) -> CutForecast | None:
+    """The smallest rank at a layer whose forecast is within half the tolerance of that layer's best; None for none."""
+    there = [row for row in forecasts.cuts if row.layer == layer]
+    if not there:
+        return None
+    best = max(row.accuracy for row in there)
+    return next(row for row in there if row.accuracy >= best - tolerance / 2)
+
+
+def is_chance(forecasts: CutForecasts) -> bool:
+    """Whether the network is no better than always naming the commonest class."""
+    share = forecasts.commonest
+    error = math.sqrt(share * (1 - share) / forecasts.samples_judging)
+    return forecasts.accuracy <= share + CHANCE_ERRORS * error
+
+
+def recommend(cuts: Sequence[Evaluated], tolerance: float) -> tuple[str | None, str]:
+    """The fastest cut whose validation accuracy is within the tolerance, or none, and why.
+
+    Args:
+        cuts: those built, at least one.
+        tolerance: the loss of validation accuracy that is accepted.
+    """
+    good = [found for found in cuts if _is_good(found, tolerance)]
+    if not good:
+        return None, (
+            f"no cut keeps the validation accuracy within {100 * tolerance:g} points and is clearly faster and no "
+            "larger: keep the network as it is"
+        )
+    best = max(good, key=lambda found: found.speedup)
+    compressed = asnetwork(best)
+    change = 100 * (best.tuned.validation - best.original.validation)
+    changed = (
+        f"changes the validation accuracy by {change:+.1f} points"
+        if abs(change) >= 0.05
+        else "leaves the validation accuracy as it is"
+    )
+    return compressed.layer, (
+        f"cutting after {compressed.layer} makes one sample {best.speedup:.1f} times faster and the network "
+        f"{compressed.storage_ratio:.1f} times smaller, and {changed}"
+    )
+
+
+def _is_good(found: Evaluated, tolerance: float) -> bool:
+    """Accurate within the tolerance, not larger, and faster beyond the spread of the single measurements."""
+    is_accurate = found.tuned.validation >= found.original.validation - tolerance
+    is_faster = found.latency[0].high_ms < found.latency_original[0].low_ms
+    return is_accurate and is_faster and found.compressed.storage_ratio >= 1
+
+
+def _spread(front: Sequence[CutForecast], most: int) -> Sequence[CutForecast]:
+    """At most so many: those nearest to evenly spaced multiply-adds on a log scale, both ends among them."""
+    if len(front) <= most:
+        return front
+    logs = [math.log(row.overall.multiply_adds) for row in front]
+    if most == 1:
+        return [front[0]]
+    targets = [logs[0] + (logs[-1] - logs[0]) * step / (most - 1) for step in range(most)]
+    nearest = {min(range(len(front)), key=lambda place: abs(logs[place] - target)) for target in targets}
+    return [front[place] for place in sorted(nearest)]
+
+
+def _no_better_than_chance(forecasts: CutForecasts) -> str:
+    widest = {row.layer: row for row in forecasts.cuts}  # ranks ascend
+    flattest = min(widest.values(), key=lambda row: row.captured_heldout)
+    return (
+        f"the network is right on {percent(forecasts.accuracy)} of the validation samples, no better than always "
+        f"naming the commonest class ({percent(forecasts.commonest)}), so that a cut has nothing to keep"
+        + (f"; {_held(flattest)}" if flattest.captured_heldout < FLAT else "")
+    )
+
+
+def _too_much_lost(best: CutForecast, forecasts: CutForecasts, reach: float) -> str:
+    lost = 100 * (forecasts.accuracy - best.accuracy)
+    return (
+        f"even the best cut, after {best.layer}, is forecast to lose {lost:.1f} points of validation accuracy before "
+        f"fine-tuning, more than the {100 * reach:g} that are worth a trial; {_held(best)}: keep the network as it is"
+    )
+
+
+def _held(row: CutForecast) -> str:
+    """How much of the gradients the directions of a cut hold, and whether that is little."""
+    flat = "its spectrum is flat: " if row.captured_heldout < FLAT else ""
+    return (
+        f"{flat}at {row.layer} the leading {row.rank} of {row.features:,} directions hold "
+        f"{percent(row.captured_heldout)} of the gradient energy of held-out samples"
+    )
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
