@@ -8,10 +8,11 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 WORKERS := 2
 
 .DELETE_ON_ERROR:
-.PHONY: menu setup study test check bench
+.PHONY: menu setup study results test check bench
 
 menu:
 	@echo "make study   train a small network on the digits, measure and cut it, write the page out/digits"
+	@echo "make results write docs/results: what was computed beside what was printed"
 	@echo "make test    run every test and every example in the docstrings"
 	@echo "make check   lint, formatting, static types, who may import whom"
 	@echo "make bench   run the benchmarks; results in benchmarks/results"
@@ -22,6 +23,9 @@ setup: $(READY)
 
 study: $(READY)
 	@$(BIN)/corank study --out out/digits
+
+results: $(READY)
+	@$(BIN)/corank reproduce pages --store results --out docs/results
 
 test: $(READY)
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadscope

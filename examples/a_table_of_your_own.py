@@ -18,7 +18,7 @@ from rich.console import Console
 from torch import nn
 
 import corank
-from corank.experiment.store import Store
+from corank.experiment import Store
 from corank.report import Column, table_text
 from corank.report.format import percent
 from corank.result import Scalar

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,10 +14,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from corank.cli import run
+from corank.experiment import load
 
-from .user import COMPRESS, MEASURE, STUDY, TRAIN, Corank, assert_refused, contents, interrupt_after
+from .user import COMPRESS, COST, MEASURE, STUDY, TRAIN, Corank, assert_refused, contents, interrupt_after
 
 
 def change(line: tuple[str, ...], option: str, value: str) -> list[str]:
@@ -39,6 +42,7 @@ def test_a_run_is_kept_until_overwritten(corank: Corank, line: tuple[str, ...], 
     first = corank(*line)
     assert first.code == 0, first
     before = contents(Path("new"))
+    assert "index.html" in before
     again = corank(*line)
     assert (again.code, again.out) == (0, first.out)
     assert "nothing to do" in again.err
@@ -49,6 +53,7 @@ def test_a_run_is_kept_until_overwritten(corank: Corank, line: tuple[str, ...], 
     replaced = corank(*changed, "--overwrite")
     assert replaced.code == 0, replaced
     assert Path("new/notes.txt").read_text() == "mine"
+    assert contents(Path("new"))["index.html"] != before["index.html"]
     assert f"was {other}, now" in corank(*line).err
 
 
@@ -62,6 +67,21 @@ def test_a_measurement_is_kept_until_overwritten(corank: Corank) -> None:
     assert contents(Path("new"))["measurement.json"] == before["measurement.json"]
     assert corank(*MEASURE, "--seed", "1", "--overwrite").code == 0
     assert json.loads(Path("new/measurement.json").read_text())["options"]["seed"] == 1
+
+
+def test_a_run_folder_that_was_moved_is_a_network_to_every_command(corank: Corank) -> None:
+    logits = load(Path("trained"))(torch.ones(2, 1, 6, 6))
+    place = (Path("elsewhere") / "a run").resolve()
+    place.parent.mkdir()
+    shutil.move("trained", place)
+    Path("own_networks.py").unlink()
+    for line in (MEASURE, COMPRESS, COST):
+        words = [str(place) if word == "trained" else f"{word}-{line[0]}" if word == "new" else word for word in line]
+        said = corank(*words)
+        assert said.code == 0, said
+    assert torch.equal(load(place)(torch.ones(2, 1, 6, 6)), logits)
+    cut = corank("measure", "--network", "new-compress", "--data", "toy.npz", "--rank", "2")
+    assert cut.code == 0, cut
 
 
 @pytest.mark.parametrize("line", [TRAIN, COMPRESS, STUDY, MEASURE], ids=lambda line: line[0])
@@ -134,6 +154,39 @@ def test_an_interrupted_study_goes_on_with_its_training(corank: Corank, monkeypa
     assert resumed.code == 0
     assert "after epoch 2" in resumed.err
     assert json.loads(Path("new/network/metrics.json").read_text())["epochs"] == 3
+
+
+def test_an_interrupted_compression_goes_on_to_the_same_bits(corank: Corank, monkeypatch: pytest.MonkeyPatch) -> None:
+    line = change(COMPRESS, "--epochs", "3")
+    whole = corank(*change(tuple(line), "--out", "whole"))
+    interrupt_after(monkeypatch, 2)
+    stopped = corank(*line)
+    assert (stopped.code, stopped.out) == (130, "")
+    assert stopped.err == "corank: interrupted; what was finished is kept\n"
+    assert_refused(corank("measure", "--network", "new", "--data", "toy.npz"), "'new'")
+    assert_refused(corank(*change(tuple(line), "--rank", "3")), "run.rank was 2 there and is 3 here")
+    resumed = corank(*line)
+    assert resumed.code == 0
+    assert "after epoch 2 of fine-tuning" in resumed.err
+    assert Path("new/weights.safetensors").read_bytes() == Path("whole/weights.safetensors").read_bytes()
+    assert contents(Path("new")).keys() == contents(Path("whole")).keys()
+    assert whole.code == 0
+
+
+def test_a_killed_compression_goes_on_to_the_same_bits(corank: Corank, here: Path) -> None:
+    line = change(COMPRESS, "--epochs", "60")
+    process = start(here, *line)
+    deadline = time.monotonic() + 60
+    while not list((here / "new/checkpoint/fine-tuning").glob("epoch-?")) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.kill()
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL
+    resumed = corank(*line)
+    assert "going on where the compression in 'new' stopped, after epoch" in resumed.err
+    assert corank(*change(tuple(line), "--out", "whole")).code == 0
+    assert Path("new/weights.safetensors").read_bytes() == Path("whole/weights.safetensors").read_bytes()
+    assert not Path("new/checkpoint").exists()
 
 
 def test_an_interrupted_compression_leaves_the_old_run(corank: Corank, monkeypatch: pytest.MonkeyPatch) -> None:

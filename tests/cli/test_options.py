@@ -30,9 +30,11 @@ LINES = {
     "cost": {"--network": "own_networks:tiny", "--input-shape": "1,6,6"},
     "reproduce": {"--name": "asnet/figure4", "--preset": "smoke"},
     "reproduce list": {},
+    "reproduce pages": {"--out": "new"},
     "reproduce status": {},
 }
-REQUIRED = {"study": "--out", "reproduce": "--preset"}  # of the others "--network", where they take one
+# of the others "--network", where they take one
+REQUIRED = {"study": "--out", "reproduce": "--preset", "reproduce pages": "--out"}
 FRESH = {"--network": "own_networks:tiny"}
 COMMON: list[tuple[str, str, dict[str, str]]] = [
     ("--network", "resnet21", {}),
@@ -131,6 +133,11 @@ WRONG: dict[str, list[tuple[str, str, dict[str, str]]]] = {
         *COMMON,
         *((option, value, {}) for option, value in ASNET),
         *((option, value, {}) for option, value in SPARSE),
+        ("--directions", "passive", {}),
+        ("--directions", "all", {}),
+        ("--head", "linear", {}),
+        ("--samples-fit", "0", {}),
+        ("--samples-fit", "99999999", {"--directions": "all", "--head": "logistic"}),
         ("--fit", "lasso", {}),
         ("--basis", "legendre", {}),
         ("--layer", "nothing", {}),
@@ -157,6 +164,11 @@ WRONG: dict[str, list[tuple[str, str, dict[str, str]]]] = {
         ("--device", "cuda:99", {}),
     ],
     "reproduce list": [],
+    "reproduce pages": [
+        ("--store", "toy.npz", {}),
+        ("--out", "toy.npz", {}),
+        ("--out", "toy.npz/inside", {}),
+    ],
     "reproduce status": [("--store", "toy.npz", {})],
     "cost": [
         *(case for case in COMMON if case[0] in ("--network", "--weights") and case[2]),

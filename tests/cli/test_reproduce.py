@@ -39,12 +39,21 @@ def test_a_recipe_is_computed_once_and_shown_beside_the_print(corank: Corank, he
     assert file.read_bytes() == before
 
 
+def test_status_has_a_row_for_every_recipe_and_preset(corank: Corank) -> None:
+    rows = strict_json(corank("reproduce", "status", "--json").out)["recipes"]
+    listed = strict_json(corank("reproduce", "list", "--json").out)
+    assert [(row["recipe"], row["preset"]) for row in rows] == [
+        (one["recipe"], preset) for one in listed for preset in ("smoke", "quick", "paper")
+    ]
+    for row in rows:
+        assert row["reproduced"] + row["differs"] + row["not_run"] == row["printed"] == len(row["numbers"])
+
+
 def test_status_says_of_every_recipe_what_is_done(corank: Corank) -> None:
     def of_figure4(said: Any) -> dict[str, Any]:
         assert said.code == 0, said
-        return next(
-            row for row in strict_json(said.out) if (row["recipe"], row["preset"]) == ("asnet/figure4", "smoke")
-        )
+        rows = strict_json(said.out)["recipes"]
+        return next(row for row in rows if (row["recipe"], row["preset"]) == ("asnet/figure4", "smoke"))
 
     before = of_figure4(corank("reproduce", "status", "--json"))
     assert (before["cells"], before["done"], before["reproduced"], before["not_run"]) == (1, 0, 0, 3)
@@ -56,14 +65,24 @@ def test_status_says_of_every_recipe_what_is_done(corank: Corank) -> None:
         assert number["spread"] >= 0
         assert number["reason"]
         assert number["verdict"] == "reproduced"
-    assert strict_json(corank(*FIGURE4, "--json").out) == [after]
+    assert strict_json(corank(*FIGURE4, "--json").out) == {"recipes": [after]}
     told = corank("reproduce", "status")
     assert "asnet/figure4" in told.out
 
 
+def test_pages_say_what_is_in_the_store(corank: Corank, here: Path) -> None:
+    assert corank(*FIGURE4).code == 0
+    said = corank("reproduce", "pages", "--out", "pages")
+    assert (said.code, said.out.split()) == (0, ["pages/README.md", "pages/asnet.md"])
+    assert "0.00 (0)" in (here / "pages/asnet.md").read_text()
+    (here / "README.md").write_text("# Mine\n")
+    assert_refused(corank("reproduce", "pages", "--out", "."), "README.md")
+    assert (here / "README.md").read_text() == "# Mine\n"
+
+
 def test_several_processes_give_the_same_cells(corank: Corank, here: Path) -> None:
     def values(folder: str) -> list[Any]:
-        (state,) = strict_json(corank(*FIGURE4, "--seeds", "4", "--store", folder, "--json").out)
+        (state,) = strict_json(corank(*FIGURE4, "--seeds", "4", "--store", folder, "--json").out)["recipes"]
         return [(row["seed"], row["values"]) for row in state["rows"]]
 
     shared = corank(*FIGURE4, "--seeds", "4", "--processes", "2", "--store", "shared")

@@ -11,6 +11,7 @@ from corank.compress import Compressed, Compressor
 from corank.errors import InputError
 from corank.measure import Batches
 from corank.network import Cost, cost
+from corank.train import Checkpoint
 
 NOTHING = Cost(parameters=1, storage_bytes=1, multiply_adds=1)
 DATA = [(torch.randn(6, 4), torch.tensor([0, 1, 2, 0, 1, 2]))]
@@ -28,7 +29,7 @@ class Boastful(Compressor):
     outputs: int = 3
     spoil: bool = False
 
-    def _compress(self, network: nn.Module, batches: Batches) -> Compressed:
+    def _compress(self, network: nn.Module, batches: Batches, checkpoint: Checkpoint | None) -> Compressed:
         if self.spoil:
             network[0].weight.data.mul_(0.5)
         return Compressed(network=nn.Linear(4, self.outputs), original=NOTHING, overall=NOTHING)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import types
 import typing
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -130,3 +131,26 @@ def _bits(value: Tensor | None) -> bytes | None:
 
 def _hooks(module: nn.Module) -> dict[str, list[int]]:
     return {key: list(value) for key, value in vars(module).items() if key.endswith("hooks") and value is not None}
+
+
+def leaves(value: Any) -> Iterator[Any]:
+    """Every number and tensor of a result."""
+    if isinstance(value, nn.Module):
+        yield from value.parameters()
+        yield from value.buffers()
+    elif dataclasses.is_dataclass(value):
+        for field in dataclasses.fields(value):
+            yield from leaves(getattr(value, field.name))
+    elif isinstance(value, dict):
+        yield from (leaf for item in value.values() for leaf in leaves(item))
+    elif isinstance(value, list | tuple):
+        yield from (leaf for item in value for leaf in leaves(item))
+    else:
+        yield value
+
+
+def timeless(value: Any) -> Any:
+    """Without what a clock says."""
+    if isinstance(value, dict):
+        return {key: timeless(item) for key, item in value.items() if key != "seconds"}
+    return [timeless(item) for item in value] if isinstance(value, list) else value

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +12,11 @@ import torch
 from torch import Tensor, nn
 
 from corank.compress import Compressed
+from corank.errors import InputError
 from corank.network import GraphNetwork, cost, load_graph, save_graph
 
 from ..compress import polynomial
-from .methods import COMPRESSORS, Data, data, lively, smallest
+from .methods import COMPRESSORS, Data, Snapshot, data, leaves, lively, options_of, smallest, timeless
 
 
 @pytest.fixture(params=list(COMPRESSORS))
@@ -77,6 +78,70 @@ def test_it_can_be_trained_on(name: str) -> None:
     x, y = data(1)[0]
     nn.functional.cross_entropy(made(x), y).backward()
     assert any(value.grad is not None and value.grad.abs().sum() > 0 for value in made.parameters())
+
+
+class Interrupting:
+    """The data, which the user interrupts at a batch, counted over all passes."""
+
+    def __init__(self, after: float = math.inf) -> None:
+        self.after = after
+        self.drawn = 0
+
+    def __len__(self) -> int:
+        return len(data())
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        for batch in data():
+            if self.drawn >= self.after:
+                raise KeyboardInterrupt
+            self.drawn += 1
+            yield batch
+
+
+def test_what_was_interrupted_anywhere_goes_on_to_the_same_bits(name: str, tmp_path: Path) -> None:
+    longer = {"epochs": 2} if "epochs" in options_of(COMPRESSORS[name]) else {}
+    method, network, whole = smallest(COMPRESSORS[name], **longer), lively(), Interrupting()
+    expected, before = method.compress(network, whole), Snapshot.of(network)
+    for after in range(0, whole.drawn, 3):
+        folder = tmp_path / str(after)
+        with pytest.raises(KeyboardInterrupt):
+            method.compress(network, Interrupting(after), checkpoint=folder)
+        assert Snapshot.of(network) == before
+        found = method.compress(network, data(), checkpoint=folder)
+        assert timeless(found.to_dict()) == timeless(expected.to_dict())
+        tensors = [[leaf for leaf in leaves(result) if isinstance(leaf, Tensor)] for result in (found, expected)]
+        assert all(torch.equal(*pair) for pair in zip(*tensors, strict=True))
+
+
+class Turned:
+    """The data in an order that follows from the epoch."""
+
+    epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        return iter([*data()[self.epoch :], *data()[: self.epoch]])
+
+
+def test_batches_that_were_used_before_give_what_fresh_ones_give(name: str) -> None:
+    method, network, used = smallest(COMPRESSORS[name]), lively(), Turned()
+    used.set_epoch(3)
+    found, expected = method.compress(network, used), method.compress(network, Turned())
+    assert timeless(found.to_dict()) == timeless(expected.to_dict())
+
+
+def test_a_checkpoint_of_another_network_is_refused_in_one_line(name: str, tmp_path: Path) -> None:
+    method, network = smallest(COMPRESSORS[name]), lively()
+    method.compress(network, data(), checkpoint=tmp_path)
+    if not any(tmp_path.iterdir()):
+        pytest.skip("the method keeps nothing")
+    with torch.no_grad():
+        next(network.parameters()).add_(1e-3)
+    with pytest.raises(InputError, match=r"weights was sha256 .*give the same options, or another folder") as caught:
+        method.compress(network, data(), checkpoint=tmp_path)
+    assert "\n" not in str(caught.value)
 
 
 Example = tuple[nn.Module, Data, dict[str, Any]]

@@ -10,7 +10,7 @@ from typing import Any, get_type_hints
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from corank.errors import InputError
 from corank.result import Result
@@ -23,10 +23,12 @@ from .methods import (
     Data,
     Snapshot,
     data,
+    leaves,
     lively,
     numeric_options,
     result_of,
     smallest,
+    timeless,
 )
 
 
@@ -109,22 +111,6 @@ def test_an_interruption_leaves_no_trace(name: str, error: BaseException) -> Non
         assert Snapshot.of(network) == before
 
 
-def leaves(value: Any) -> Iterator[Any]:
-    """Every number and tensor of a result."""
-    if isinstance(value, nn.Module):
-        yield from value.parameters()
-        yield from value.buffers()
-    elif dataclasses.is_dataclass(value):
-        for field in dataclasses.fields(value):
-            yield from leaves(getattr(value, field.name))
-    elif isinstance(value, dict):
-        yield from (leaf for item in value.values() for leaf in leaves(item))
-    elif isinstance(value, list | tuple):
-        yield from (leaf for item in value for leaf in leaves(item))
-    else:
-        yield value
-
-
 def test_every_number_of_a_result_is_finite(name: str) -> None:
     found = list(leaves(result_of(name, lively(), data())))
     numbers = [leaf for leaf in found if isinstance(leaf, int | float)]
@@ -132,13 +118,6 @@ def test_every_number_of_a_result_is_finite(name: str) -> None:
     assert len(numbers) >= 3
     assert all(math.isfinite(number) for number in numbers)
     assert all(bool(torch.isfinite(tensor).all()) for tensor in tensors)
-
-
-def timeless(value: Any) -> Any:
-    """Without what a clock says."""
-    if isinstance(value, dict):
-        return {key: timeless(item) for key, item in value.items() if key != "seconds"}
-    return [timeless(item) for item in value] if isinstance(value, list) else value
 
 
 def test_the_same_data_give_the_same_result_whatever_chance_does_elsewhere(name: str) -> None:

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
+from corank.experiment.bench import Bench
 from corank.experiment.comparison import Compared, State, state_of
 from corank.experiment.recipe import Claim
-from corank.experiment.reproducing import reproduce
+from corank.experiment.reproducing import reproduce, work
 from corank.experiment.reproduction_tables import numbers_table, remarks
 from corank.experiment.store import Store
 
@@ -58,6 +59,18 @@ def test_other_circumstances_are_told_where_they_matter(tmp_path: Path, store: S
     assert numbers(state)[1, "mean"].differences == ("draws 100, in the paper 10000",)
     assert numbers(state)[1, "size"].differences == ()
     assert remarks(state) == ["draws 100, in the paper 10000", "toys are not what they were", "size: a misprint"]
+
+
+def test_circumstances_are_told_of_what_was_not_printed_but_not_of_counts(tmp_path: Path, store: Store) -> None:
+    recipe = toy_recipe(tmp_path)
+    without, *_ = (cell for cell in recipe.cells("quick") if cell.axes == {"layer": 3, "rank": 3})
+    work([recipe], [without], Bench(store))
+    state = state_of(recipe, "quick", store)
+    assert state.circumstances == ("draws 100, in the paper 10000", "toys are not what they were")
+    recipe.printed.write_text(recipe.printed.read_text().replace("within = 0.2", 'within = "digits"'))
+    counted = Store(tmp_path / "counted")
+    work([recipe], recipe.cells("quick")[:1], Bench(counted))
+    assert state_of(recipe, "quick", counted).circumstances == ()
 
 
 def test_a_stand_in_is_compared_with_nothing(tmp_path: Path, store: Store) -> None:

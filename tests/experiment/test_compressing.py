@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -11,9 +14,9 @@ import torch
 from corank.compress import ASNet
 from corank.errors import InputError
 from corank.experiment import Opened, accuracies, compress_and_evaluate, load_run
-from corank.experiment.compressing import run_compression
+from corank.experiment.compressing import asnetwork, run_compression
 from corank.network import cost
-from corank.train import accuracy
+from corank.train import Checkpoint, accuracy
 from corank.zoo import Batches, Dataset
 
 Make = Callable[..., Opened]
@@ -46,7 +49,24 @@ def test_without_fine_tuning_nothing_is_reported_as_untuned(make_opened: Make, p
     batches = Batches(pixels.train, 32, shuffle=True)
     found = compress_and_evaluate(make_opened("residual").network, method, batches, pixels, seconds=0.05)
     assert found.untuned is None
+    assert found.dense is None
     assert found.row()["untuned"] is None
+
+
+SPARSE = replace(METHOD, sparse="l1", sparse_weight=0.5, sparse_epochs=2, sparse_pre_rate=0.05, sparse_head_rate=0.05)
+
+
+def test_a_sparse_network_has_the_accuracies_of_all_its_states(make_opened: Make, pixels: Dataset) -> None:
+    network, batches = make_opened("residual").network, Batches(pixels.train, 32, shuffle=True)
+    found = compress_and_evaluate(network, SPARSE, batches, pixels, seconds=0.02)
+    small = asnetwork(found)
+    assert found.untuned == accuracies(small.fitted, pixels)
+    assert found.dense == accuracies(small.tuned, pixels)
+    assert found.tuned == accuracies(small.network, pixels)
+    assert len({found.untuned, found.dense, found.tuned}) == 3, "options under which the states differ"
+    assert found.row()["dense"] == found.to_dict()["dense"]["test"] == found.dense.test
+    untuned = compress_and_evaluate(network, replace(SPARSE, epochs=0), batches, pixels, seconds=0.02)
+    assert (untuned.untuned, untuned.dense) == (found.untuned, None)
 
 
 def test_a_run_holds_the_smaller_network_and_its_numbers(make_opened: Make, pixels: Dataset, tmp_path: Path) -> None:
@@ -74,3 +94,94 @@ def test_a_mistake_beside_overwrite_costs_no_run(make_opened: Make, pixels: Data
     with pytest.raises(InputError, match="layer 2 cannot be cut"):
         run_compression(opened, pixels, ASNet(layer=2, rank=2, epochs=0), tmp_path, overwrite=True)
     assert load_run(tmp_path).description["options"]["layer"] == 1
+
+
+# Interruption
+
+
+def interrupt(monkeypatch: pytest.MonkeyPatch, epochs: int, run: Callable[[], object]) -> None:
+    """Ctrl-C in a run, as soon as that many epochs are kept."""
+    save, left = Checkpoint.save, [epochs]
+
+    def stop(self: Checkpoint, *rest: Any) -> None:
+        save(self, *rest)
+        left[0] -= 1
+        if not left[0]:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Checkpoint, "save", stop)
+        with pytest.raises(KeyboardInterrupt):
+            run()
+
+
+@pytest.mark.parametrize(
+    ("kept", "said"),
+    [
+        (1, "after epoch 1 of fine-tuning"),
+        (2, "after epoch 2 of fine-tuning"),
+        (3, "after epoch 2 of fine-tuning and epoch 1 of sparse-training"),
+    ],
+)
+def test_an_interrupted_run_goes_on_to_the_same_bits(
+    make_opened: Make, pixels: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: int, said: str
+) -> None:
+    reports: list[str] = []
+
+    def run(name: str) -> None:
+        run_compression(make_opened("residual"), pixels, SPARSE, tmp_path / name, report=reports.append)
+
+    run("whole")
+    interrupt(monkeypatch, kept, lambda: run("stopped"))
+    assert [entry.name for entry in (tmp_path / "stopped").iterdir()] == ["checkpoint"]
+    assert reports == []
+    run("stopped")
+    assert reports == [f"going on where the compression in {str(tmp_path / 'stopped')!r} stopped, {said}"]
+    whole, stopped = (tmp_path / name for name in ("whole", "stopped"))
+    for file in ("weights.safetensors", "graph.json"):
+        assert (whole / file).read_bytes() == (stopped / file).read_bytes()
+    first, second = (json.loads((folder / "metrics.json").read_text()) for folder in (whole, stopped))
+    assert all(first[state] == second[state] for state in ("original", "untuned", "dense", "tuned"))
+    assert {entry.name for entry in stopped.iterdir()} == {entry.name for entry in whole.iterdir()}
+    assert "checkpoint" not in {entry.name for entry in stopped.iterdir()}
+
+
+def test_another_run_does_not_go_on_from_what_was_interrupted(
+    make_opened: Make, pixels: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened, reports = make_opened("residual"), []
+
+    def run(**options: Any) -> None:
+        run_compression(opened, pixels, METHOD, tmp_path, report=reports.append, **options)
+
+    interrupt(monkeypatch, 1, run)
+    with pytest.raises(InputError, match=r"run\.batch_size was 64 there and is 32 here"):
+        run(batch_size=32)
+    with pytest.raises(InputError, match=r"run\.seed was 0 there and is 1 here"):
+        run(seed=1)
+    interrupt(monkeypatch, 1, lambda: run(batch_size=32, overwrite=True))
+    assert reports == []
+    (weights,) = tmp_path.glob("checkpoint/*/*/weights.safetensors")
+    weights.write_bytes(weights.read_bytes()[:-5])
+    with pytest.raises(InputError, match="missing, truncated or altered"):
+        run(batch_size=32)
+    run(batch_size=32, overwrite=True)
+    assert reports == []
+    assert load_run(tmp_path).description["options"]["batch_size"] == 32
+
+
+def test_an_interrupted_replacement_leaves_the_old_run_and_goes_on(
+    make_opened: Make, pixels: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened, reports = make_opened("residual"), []
+    run_compression(opened, pixels, ASNet(layer=1, rank=2, epochs=0), tmp_path)
+
+    def run() -> None:
+        run_compression(opened, pixels, METHOD, tmp_path, overwrite=True, report=reports.append)
+
+    interrupt(monkeypatch, 1, run)
+    assert load_run(tmp_path).description["options"]["epochs"] == 0
+    run()
+    assert "after epoch 1 of fine-tuning" in reports[0]
+    assert load_run(tmp_path).description["options"]["epochs"] == 2
+    assert not (tmp_path / "checkpoint").exists()

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from corank.experiment.printed import Tolerance, number_of, read_printed
-from corank.experiment.recipe import Recipe, find_recipes
+from corank.experiment.recipe import PRESETS, Recipe, find_recipes
 
 RECIPES = find_recipes()
 each_recipe = pytest.mark.parametrize("recipe", RECIPES.values(), ids=list(RECIPES))
@@ -58,6 +58,13 @@ def test_printed_numbers_belong_to_columns_and_cells_of_the_paper(recipe: Recipe
         assert number.column in columns
         assert dict(number.axes) in cells
         assert len(number.tolerance.reason.split()) > 5
+
+
+@each_recipe
+def test_cells_that_stand_in_for_nothing_are_the_papers(recipe: Recipe) -> None:
+    published = [dict(cell.axes) for cell in recipe.cells("paper")]
+    for cell in (cell for preset in PRESETS for cell in recipe.cells(preset) if not cell.stands_in):
+        assert dict(cell.axes) in published
 
 
 def test_digits_allow_half_a_unit_of_the_last_one() -> None:

@@ -31,24 +31,61 @@ def whole(tmp_path: Path, options: Toy, seeds: int = 1) -> dict[str, object]:
     return held(store)
 
 
-def test_a_run_killed_at_any_moment_goes_on_to_the_same_store(tmp_path: Path) -> None:
-    options, store, chance = Toy(seconds=0.02), Store(tmp_path / "store"), random.Random(0)
+def write_slowly(file: Path, text: str) -> None:
+    """As a slow disk does, so that a kill falls into it."""
+    with file.open("w") as opened:
+        for start in range(0, len(text), 50):
+            opened.write(text[start : start + 50])
+            opened.flush()
+            time.sleep(0.001)
+
+
+@pytest.mark.parametrize("is_writing", [False, True], ids=["computing", "writing"])
+@pytest.mark.parametrize("seed", range(3))
+def test_a_run_killed_at_any_moment_goes_on_to_the_same_store(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_writing: bool, seed: int
+) -> None:
+    options, store, chance = Toy(seconds=0.0 if is_writing else 0.02), Store(tmp_path / "store"), random.Random(seed)
     expected = whole(tmp_path, options, seeds=2)
     assert len(expected) == 26
+    if is_writing:
+        monkeypatch.setattr(Path, "write_text", write_slowly)
     recipe = toy_recipe(tmp_path / "recipe", options)
     kills, is_done = 0, False
     while kills < 12 and not is_done:
         process = in_another_process(recipe, store, seeds=2)
-        time.sleep(chance.uniform(0.0, 0.15))
-        is_done = not process.is_alive()
+        time.sleep(chance.uniform(0.0, 0.1))
         process.kill()
         process.join()
+        is_done = process.exitcode == 0
         kills += not is_done
         for name, row in held(store).items():
             assert row == expected[name]
     assert kills > 3
     assert reproduce([recipe], "smoke", store, seeds=2) == ()
     assert held(store) == expected
+    assert len(logged(recipe)) <= len(expected) + kills, "a kill costs no more than the cell it falls into"
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_two_processes_killed_in_turn_do_nothing_twice(tmp_path: Path, seed: int) -> None:
+    options, store, chance = Toy(seconds=0.02), Store(tmp_path / "store"), random.Random(seed)
+    expected = whole(tmp_path, options, seeds=2)
+    recipe = toy_recipe(tmp_path / "recipe", options)
+    pair, kills = [in_another_process(recipe, store, seeds=2) for _ in range(2)], 0
+    for _ in range(6):
+        time.sleep(chance.uniform(0.0, 0.1))
+        place = chance.randrange(2)
+        pair[place].kill()
+        pair[place].join()
+        kills += pair[place].exitcode != 0
+        pair[place] = in_another_process(recipe, store, seeds=2)
+    for process in pair:
+        process.join()
+        assert process.exitcode == 0
+    assert kills > 2
+    assert held(store) == expected
+    assert len(logged(recipe)) <= len(expected) + kills
 
 
 def test_processes_share_a_run_without_double_work(tmp_path: Path) -> None:
@@ -142,7 +179,8 @@ def test_a_cell_says_where_it_comes_from(tmp_path: Path) -> None:
     assert provenance["versions"]["torch"] == torch.__version__
     assert provenance["threads"] == torch.get_num_threads()
     assert provenance["machine"]["device"]
-    assert provenance["command"]
+    assert provenance["command"] == "corank reproduce toys/table1 --preset quick"
+    assert str(tmp_path) not in str(kept), "a store may be published, and says nothing of its owner's folders"
 
 
 def test_seeds_come_after_cells(tmp_path: Path) -> None:

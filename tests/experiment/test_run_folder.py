@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import json
+import operator
+import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -16,7 +21,9 @@ from torch import nn
 import corank
 from corank.errors import InputError
 from corank.experiment import Opened, Origin, load_run, open_network, save_run
-from corank.experiment.run_folder import claim, clear_run, fingerprint, load_weights, read_json, said, write_json
+from corank.experiment.run_folder import claim, clear_run, load_weights, read_json, said, write_json
+from corank.network import Normalised
+from corank.report import Figure, Page, Section, write_page
 
 ABOUT = {"command": "train", "options": {"epochs": 2, "rates": (0.1, 0.2), "seed": 0}}
 METRICS = {"test_accuracy": 0.5, "loss": float("nan")}
@@ -120,7 +127,71 @@ def test_a_folder_without_its_description_is_no_run(
         load_run(tmp_path)
 
 
+def figure(name: str) -> Figure:
+    return Figure(name, f"<svg id='{name}'></svg>", "A figure.")
+
+
+def page_of(title: str, *figures: str) -> Page:
+    return Page(title, sections=(Section("One", figures=tuple(map(figure, figures))),))
+
+
+def save_with_page(folder: Path, opened: Opened, page: Page | None) -> None:
+    save_run(folder, opened.network, opened.origin, about=ABOUT, metrics=METRICS, page=page)
+
+
+def test_a_page_goes_with_its_run_and_leaves_no_figure_behind(opened: Opened, tmp_path: Path) -> None:
+    save_with_page(tmp_path, opened, page_of("Old", "lines", "bars"))
+    (tmp_path / "figures/mine.png").touch()
+    save_with_page(tmp_path, opened, page_of("New", "bars"))
+    assert "<h1>New</h1>" in (tmp_path / "index.html").read_text()
+    assert {file.name for file in (tmp_path / "figures").iterdir()} == {"bars.svg", "mine.png"}
+    save_with_page(tmp_path, opened, None)
+    assert not (tmp_path / "index.html").exists()
+    assert {file.name for file in (tmp_path / "figures").iterdir()} == {"mine.png"}
+
+
+@pytest.mark.parametrize(
+    ("step", "has_page"),
+    [("save_graph", False), ("metrics.json", False), ("write_page", False), ("description.json", True)],
+)
+def test_a_page_comes_after_weights_and_metrics_and_only_a_whole_folder_is_a_run(
+    opened: Opened, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str, has_page: bool
+) -> None:
+    save_with_page(tmp_path, opened, page_of("Old", "lines"))
+
+    def fails(*_: object) -> None:
+        raise OSError("no space left")
+
+    def fails_for_one(file: Path, values: object) -> None:
+        fails() if file.name == step else write_json(file, values)
+
+    with monkeypatch.context() as patch:
+        name, stand_in = ("write_json", fails_for_one) if "." in step else (step, fails)
+        patch.setattr(f"corank.experiment.run_folder.{name}", stand_in)
+        with pytest.raises(OSError, match="no space"):
+            save_with_page(tmp_path, opened, page_of("New", "bars"))
+    assert (tmp_path / "index.html").exists() == has_page
+    assert not has_page or "<h1>New</h1>" in (tmp_path / "index.html").read_text()
+    with pytest.raises(InputError, match=r"description\.json"):
+        load_run(tmp_path)
+    assert claim(tmp_path, ABOUT["options"]) is None, "what is left of it is no obstacle"
+    clear_run(tmp_path)
+    assert not any(tmp_path.iterdir())
+
+
 # Who may write where
+
+
+@pytest.mark.parametrize("name", ["index.html", "figures"])
+def test_a_page_without_metrics_is_somebody_elses(opened: Opened, tmp_path: Path, name: str) -> None:
+    write_page(page_of("Mine", "lines"), tmp_path)
+    for other in {"index.html", "figures"} - {name}:
+        (tmp_path / other).rename(tmp_path.parent / f"{tmp_path.name}-{other}")
+    for overwrite in (False, True):
+        with pytest.raises(InputError, match=name):
+            claim(tmp_path, {}, overwrite=overwrite)
+    clear_run(tmp_path)
+    assert [entry.name for entry in tmp_path.iterdir()] == [name]
 
 
 def test_an_empty_or_missing_folder_is_free(tmp_path: Path) -> None:
@@ -186,25 +257,85 @@ def test_clearing_takes_the_run_and_nothing_else(opened: Opened, tmp_path: Path)
     save(tmp_path, opened)
     (tmp_path / "checkpoint/epoch-1").mkdir(parents=True)
     (tmp_path / "notes.txt").write_text("mine")
+    write_page(page_of("Run", "lines"), tmp_path)
     clear_run(tmp_path)
     assert [entry.name for entry in tmp_path.iterdir()] == ["notes.txt"]
 
 
+# What a damaged folder says
+
+
+def places(value: object, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """The paths of everything inside dictionaries and lists."""
+    inner = enumerate(value) if isinstance(value, list) else value.items() if isinstance(value, dict) else ()
+    return [path, *(place for key, item in inner for place in places(item, (*path, key)))]
+
+
+JUNK = [None, True, -1, 0, 10**30, 1.5, "", "x", "vgg7", "float64", [], {}, [[]], [1, 2], ["x"], {"mean": 1}]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A run of a network of the zoo and one of a user's."""
+    folders = {kind: tmp_path_factory.mktemp(kind) for kind in ("zoo", "graph")}
+    save(folders["zoo"], open_network("lenet_300_100", classes=3, shape=(1, 6, 6)))
+    inner = Normalised(nn.Sequential(nn.Flatten(), nn.Linear(36, 3)), [0.3], [0.6]).eval()
+    origin = Origin(name="own", zoo_name=None, classes=3, shape=(1, 6, 6))
+    save(folders["graph"], Opened(network=inner, origin=origin, is_trained=True))
+    return folders
+
+
+@pytest.mark.parametrize("kind", ["zoo", "graph"])
+def test_any_damage_to_a_description_is_the_users_mistake_or_harmless(
+    whole: dict[str, Path], tmp_path: Path, kind: str
+) -> None:
+    shutil.copytree(whole[kind], tmp_path, dirs_exist_ok=True)
+    description = json.loads((tmp_path / "description.json").read_text())
+    x, expected = torch.rand(2, 1, 6, 6), load_run(whole[kind]).network
+    for place in [place for place in places(description)[1:] if place[0] in ("format", "network", "normalisation")]:
+        for junk in JUNK:
+            damaged = json.loads(json.dumps(description))
+            parent = functools.reduce(operator.getitem, place[:-1], damaged)
+            parent[place[-1]] = junk
+            (tmp_path / "description.json").write_text(json.dumps(damaged))
+            try:
+                network = corank.load(tmp_path)
+            except InputError as error:
+                assert "\n" not in str(error)  # noqa: PT017
+                assert str(tmp_path) in str(error)  # noqa: PT017
+            else:
+                assert torch.equal(network(x), expected(x)), (place, junk)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [(kind, name) for kind in ("zoo", "graph") for name in ("description.json", "metrics.json", "weights.safetensors")]
+    + [("graph", "graph.json")],
+)
+@pytest.mark.parametrize("keep", [None, 0, 1, 20, -1, -9])
+def test_a_missing_or_truncated_file_is_named_in_one_line(
+    whole: dict[str, Path], tmp_path: Path, kind: str, name: str, keep: int | None
+) -> None:
+    shutil.copytree(whole[kind], tmp_path, dirs_exist_ok=True)
+    if keep is None:
+        (tmp_path / name).unlink()
+    else:
+        content = (tmp_path / name).read_bytes()
+        (tmp_path / name).write_bytes(content.rstrip()[:keep])
+    with pytest.raises(InputError, match=re.escape(name)) as caught:
+        load_run(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+def test_weights_of_another_run_are_refused(whole: dict[str, Path], tmp_path: Path) -> None:
+    for kind, other in (("zoo", "graph"), ("graph", "zoo")):
+        folder = shutil.copytree(whole[kind], tmp_path / kind)
+        shutil.copy(whole[other] / "weights.safetensors", folder)
+        with pytest.raises(InputError, match="lack"):
+            load_run(folder)
+
+
 # Small things
-
-
-def test_a_fingerprint_follows_names_shapes_types_and_every_bit() -> None:
-    tensors = {"a": torch.zeros(2, 3), "b": torch.tensor(1.0)}
-    same = {"b": torch.tensor(1.0), "a": torch.zeros(3, 2).T}
-    assert fingerprint(same) == fingerprint(tensors)
-    others = [
-        {**tensors, "b": torch.tensor(1.0 + 2**-23)},
-        {**tensors, "a": torch.zeros(3, 2)},
-        {**tensors, "a": torch.zeros(2, 3, dtype=torch.int32)},
-        {"a": tensors["a"], "c": tensors["b"]},
-    ]
-    assert len({fingerprint(tensors), *map(fingerprint, others)}) == 5
-    fingerprint({"flags": torch.tensor([True]), "half": torch.ones(2, dtype=torch.bfloat16), "none": torch.ones(0)})
 
 
 def test_json_is_never_seen_half_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
 import random
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -245,6 +247,19 @@ def test_tensors_that_share_memory_are_written_under_every_name(tmp_path: Path) 
     save_tensors(tensors, tmp_path / "w.safetensors")
     found = load_tensors(tmp_path / "w.safetensors")
     assert all(torch.equal(found[name], value) for name, value in tensors.items())
+
+
+@pytest.mark.parametrize("umask", [0o022, 0o077, 0o002])
+def test_who_may_read_a_file_is_decided_by_the_umask(tmp_path: Path, umask: int) -> None:
+    file = tmp_path / "w.safetensors"
+    left = file.with_name("w.safetensors.part")  # by a run that was killed
+    left.touch(mode=0o600)
+    before = os.umask(umask)
+    try:
+        save_tensors({"x": torch.zeros(2)}, file)
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(file.stat().st_mode) == 0o666 & ~umask
 
 
 def test_an_operation_outside_pytorchs_own_is_refused_when_written() -> None:

@@ -26,6 +26,7 @@ from corank.measure import (
     WeightSpectra,
 )
 from corank.result import Interval, Result
+from corank.train import EpochRow, History
 from tests.chromium import browser, open_page
 
 __all__ = ["browser", "open_page"]
@@ -224,6 +225,21 @@ def make_probes(layers: int = 4, *, known: bool = True, name: str = NAME) -> Fea
         )
 
     return FeatureProbes(layers=tuple(layer(place) for place in range(layers)), samples=1000, folds=5, ridge=1.0)
+
+
+def make_history(epochs: int = 5, *, scores: bool = True, fall: float = 0.5) -> History:
+    """A training whose loss falls by a factor an epoch; without `scores` its outputs are not those of classes."""
+    rows = (
+        EpochRow(
+            epoch=1 + place,
+            loss=2.3 * fall**place,
+            accuracy=1 - 0.9 * 0.8**place if scores else None,
+            learning_rate=0.1,
+            seconds=1.5,
+        )
+        for place in range(epochs)
+    )
+    return History(rows=tuple(rows), converged=True, message=f"all {epochs} epochs done")
 
 
 MAKERS: dict[str, Callable[..., Result]] = {

@@ -35,6 +35,7 @@ LOADING = {"src", "srcset", "poster", "data", "action", "formaction", "backgroun
 
 
 CAPTION = "Every layer that was measured, on a number of samples and on others that were held out."
+CODE = f'import corank\nnetwork = corank.load({"a/very/long/name/" * 9!r})  # "<b>" & more\n    indented'
 LEFT_OUT = (("cut at conv2", "no time"), ("cut at conv3", "no time"), ("cushion of norm1", "no weight matrix"))
 
 
@@ -84,7 +85,7 @@ def page() -> Page:
         (("accuracy", 0.99), ("layers", 4)),
         (
             Section("Layers", ("Text.",), (table, table), tuple(figures_of(make()).values())),
-            Section("Costs", figures=(cost_against_accuracy([cut], base), cost_bars([cut], base))),
+            Section("Costs", figures=(cost_against_accuracy([cut], base), cost_bars([cut], base)), code=CODE),
             Section("Layers", left_out=LEFT_OUT),
             *(Section(kind, figures=tuple(figures_of(MAKERS[kind]()).values())) for kind in ("weights", "cushions")),
         ),
@@ -140,17 +141,33 @@ def test_hostile_texts_are_only_text() -> None:
     figure = Figure("one", "<svg></svg>", HOSTILE)
     page = Page(
         HOSTILE, HOSTILE, (HOSTILE,), ((HOSTILE, HOSTILE),),
-        (Section(HOSTILE, (HOSTILE,), (table,), (figure,), ((HOSTILE, HOSTILE),)), *[Section(HOSTILE)] * 3),
+        (Section(HOSTILE, (HOSTILE,), (table,), (figure,), ((HOSTILE, HOSTILE),), HOSTILE), *[Section(HOSTILE)] * 3),
         {HOSTILE: HOSTILE},
     )  # fmt: skip
     html = render(page)
     outline = Outline(html)
     assert not outline.tags["img"]
     assert (outline.tags["script"], outline.tags["style"]) == (1, 1)
-    assert outline.text.count(HOSTILE) >= 23
+    assert outline.text.count(HOSTILE) >= 24
     assert all(re.fullmatch(r"[a-z0-9-]+", ident) for ident in outline.all("id"))
     assert len(scripts_of(html)) == 1  # the page's own
     assert outline.all("content", "meta").count(HOSTILE) == 1
+
+
+def test_code_stands_as_it_is_and_wraps_only_to_the_eye(
+    open_page: Callable[..., OpenedPage], page: Page, index: Path
+) -> None:
+    assert Outline(render(page)).tags["pre"] == 1, "sections without code have no block"
+    opened = open_page(index, width=360)
+    assert opened.evaluate("document.querySelector('pre code').textContent") == CODE
+    ((width, height),) = opened.sizes("pre")
+    assert width < 360
+    assert opened.evaluate("document.querySelector('pre').scrollWidth") <= width
+    assert height > 4 * 24, "more lines than there are"
+    assert (
+        opened.evaluate("(getSelection().selectAllChildren(document.querySelector('pre')), `${getSelection()}`)")
+        == CODE
+    )
 
 
 def test_an_empty_page_is_a_page() -> None:
@@ -171,6 +188,19 @@ def test_a_folder_that_cannot_be_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match=r"the page needs a folder .*file"):
         write_page(Page("Title"), tmp_path / "file")
+
+
+def test_no_half_page_is_ever_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_page(Page("Old"), tmp_path)
+
+    def fails(*_: object) -> None:
+        raise OSError("no space left")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", fails)
+        with pytest.raises(InputError, match="no space left"):
+            write_page(Page("New"), tmp_path)
+    assert "<h1>Old</h1>" in (tmp_path / "index.html").read_text()
 
 
 def test_two_figures_of_one_name_and_an_empty_title_are_refused() -> None:

@@ -237,3 +237,27 @@ def test_a_file_is_no_checkpoint_folder(tmp_path: Path) -> None:
     path.touch()
     with pytest.raises(InputError, match="must be a folder, got the file"):
         Checkpoint(path)
+
+
+@pytest.mark.parametrize("part", [None, "second"])
+def test_other_options_are_refused_before_any_network_is_there(tmp_path: Path, part: str | None) -> None:
+    kept = Checkpoint(tmp_path, options={"data": "mnist", "seed": None})
+    kept.check()
+    run(make_network(), Drawn(), OPTIMISERS["adam"], kept if part is None else kept.part(part))
+    place = tmp_path if part is None else tmp_path / part
+    (place / "epoch-5.partial").mkdir()  # of a kill while the next one was written
+    kept.check()
+    for options, expected in (
+        ({"data": "digits"}, "data was mnist there and is digits here"),
+        ({"data": "mnist", "rank": 3}, "rank was absent there and is 3 here"),
+    ):
+        with pytest.raises(InputError, match=expected) as caught:
+            Checkpoint(tmp_path, options=options).check()
+        assert str(place / "epoch-4") in str(caught.value)
+    for name in (OPTIMISER, WEIGHTS, STATE):
+        kept.check()
+        content = (place / "epoch-4" / name).read_bytes()
+        (place / "epoch-4" / name).write_bytes(content[:-5])
+        with pytest.raises(InputError, match=f"{name} is missing, truncated or altered"):
+            kept.check()
+        (place / "epoch-4" / name).write_bytes(content)

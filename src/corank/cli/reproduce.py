@@ -1,4 +1,4 @@
-"""The command that computes the tables of the papers: list, status, and a recipe or all of them."""
+"""The command that computes the tables of the papers: list, status, pages, and a recipe or all of them."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from corank.experiment.printed import read_printed
 from corank.experiment.recipe import PRESETS, Recipe, find_recipes, recipe_named
 from corank.experiment.reproducing import reproduce
 from corank.experiment.reproduction_tables import numbers_table, recipes_table, remarks, states_table
+from corank.experiment.results_pages import write_pages
 from corank.experiment.store import open_store
 
 ALL = "all"
@@ -55,7 +56,7 @@ def reproduce_named(
     refused = reproduce(chosen, preset, kept, sources, seeds=seeds, processes=processes, report=say)
     states = [state_of(recipe, preset, kept) for recipe in chosen]
     if json:
-        print_json(states)
+        print_json({"recipes": states})
     elif name == ALL:
         print_table(states_table(states))
     else:
@@ -97,9 +98,21 @@ def status(*, store: Path | None = None, json: Flag = False) -> None:
     kept = open_store(store)
     states = [state_of(recipe, preset, kept) for recipe in find_recipes().values() for preset in PRESETS]
     if json:
-        print_json(states)
+        print_json({"recipes": states})
     else:
         print_table(states_table(states))
+
+
+@reproduce_app.command(name="pages")
+def write_results(*, out: Path, store: Path | None = None) -> None:
+    """Write what was computed beside what was printed as Markdown: a page a paper, and README.md in front of them.
+
+    Args:
+        out: the folder of the pages; those of an earlier run are replaced, pages written by hand stay.
+        store: where cells are kept; else the environment variable CORANK_RESULTS, or results.
+    """
+    for page in write_pages(find_recipes(), open_store(store), out):
+        print(page)
 
 
 def _show(recipe: Recipe, state: State) -> None:

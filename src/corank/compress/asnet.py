@@ -4,13 +4,15 @@ The network after the cut is replaced by a linear map onto the active subspace a
 the outputs in these few variables (Cui et al. 2020, Alg. 3.1). The expansion is fitted to the network's own logits in
 orthonormal Hermite polynomials of whitened variables; whitening then folds into the linear map and the coefficients, so
 that nothing but these two matrices is stored. Distillation fine-tunes the whole, with a step size of its own for the
-new layers; proximal stochastic gradient then makes it sparse if that is wanted (ASNet-s, section 3.6).
+new layers; proximal stochastic gradient then makes it sparse if that is wanted (ASNet-s, section 3.6). What the paper
+compares it with (Fig. 5b), principal directions and logistic regression, are two options, and go the same way.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar, final, get_args
 
 import torch
@@ -18,21 +20,33 @@ from torch import nn
 
 from corank.compress.asnetwork import ASNetwork
 from corank.compress.base import Compressor
-from corank.compress.chaos import BasisName, Expansion, fit_expansion
+from corank.compress.chaos import BasisName, fit_expansion
+from corank.compress.directions import DirectionsName, find_directions
 from corank.compress.fine_tuning import PenaltyName, TwoRates, penalty_named, sparse_steps
 from corank.compress.fits import ADVISABLE, DOptimal, Fit, FitName, LeastSquares, Ridge, Sparse
+from corank.compress.heads import Head, HeadName
+from corank.compress.logistic import MOST_VALUES, fit_logistic
+from corank.compress.samples import Drawn, draw_samples
 from corank.compress.sparsity import Sparsified, nonzero_cost, sparsified
 from corank.errors import InputError
 from corank.linalg import number_of_terms
-from corank.measure import ActiveLayer, ActiveSubspace, Batches, OnDevice, first_batch
+from corank.measure import Batches, OnDevice, first_batch
 from corank.network import Cut, GraphNetwork, Layer, capture, compose, cost, cut, free_name
 from corank.network.graph import assemble, tensors_of
-from corank.train import Distillation, History
+from corank.train import Checkpoint, Distillation, History
 from corank.train.evaluate import device_of
 
 HEAD = "asnet"
 SAMPLES_PER_TERM = 10
 SAMPLES_AT_LEAST = 4096
+METHODS: dict[tuple[DirectionsName, HeadName], str] = {
+    ("active", "polynomial"): "AS + PCE",
+    ("active", "logistic"): "AS + LR",
+    ("principal", "polynomial"): "PCA + PCE",
+    ("principal", "logistic"): "PCA + LR",
+    ("all", "logistic"): "LR",
+}
+"""What keeps such directions and ends in such a head, in the paper's letters."""
 
 
 @final
@@ -42,11 +56,17 @@ class ASNet(Compressor):
 
     Args:
         layer: where to cut: a name or the number of a convolution.
-        rank: directions that are kept.
+        directions: that are kept: "active", those of the loss gradient; for comparison "principal", in which the
+            features vary most, or "all", the features themselves, for the logistic head only.
+        head: what follows them: "polynomial", fitted to the network's logits; for comparison "logistic", a linear
+            read-out fitted to the labels by logistic regression.
+        rank: how many directions; without meaning for "all".
         order: of the polynomial; 1 is a linear read-out.
-        samples: gradients that determine the directions; None takes all data.
-        fit: how the coefficients are found: "least-squares"; "ridge", cross-validated, also for few samples; "sparse",
-            few of them; "d-optimal", from few samples that are chosen to determine them.
+        samples: that determine the directions; None takes all data.
+        samples_fit: that determine the coefficients, at most; None takes ten a coefficient of an output and at least
+            4096, but no more than 4096 with "all" directions, where all their features lie in memory.
+        fit: how the polynomial's coefficients are found: "least-squares"; "ridge", cross-validated, also for few
+            samples; "sparse", few of them; "d-optimal", from few samples that are chosen to determine them.
         basis: in which they are found: "hermite", for normal variables, or "data-driven", orthonormal on the data.
         ridge: of "least-squares" and "d-optimal", relative to the mean square of a basis function.
         epochs: of fine-tuning; 0 leaves the fit as it is (paper: 50).
@@ -77,9 +97,12 @@ class ASNet(Compressor):
     exact_on: ClassVar[frozenset[str]] = frozenset({"polynomial"})
 
     layer: Layer
+    directions: DirectionsName = "active"
+    head: HeadName = "polynomial"
     rank: int = 50
     order: int = 2
     samples: int | None = None
+    samples_fit: int | None = None
     fit: FitName = "least-squares"
     basis: BasisName = "hermite"
     ridge: float = 1e-8
@@ -104,44 +127,54 @@ class ASNet(Compressor):
                 raise InputError(f"{name} must be positive and finite, got {getattr(self, name)}")
         if not 0 <= self.beta <= 1:
             raise InputError(f"beta must lie between 0 and 1, got {self.beta}")
-        if self.samples is not None and self.samples < 1:
-            raise InputError(f"samples must be at least 1, got {self.samples}")
-        for name, known in (("fit", FitName), ("basis", BasisName), ("sparse", PenaltyName)):
-            names = get_args(known) + ((None,) if name == "sparse" else ())
-            if getattr(self, name) not in names:
-                raise InputError(f"{name} must be one of {', '.join(map(str, names))}, got {getattr(self, name)!r}")
+        for name in ("samples", "samples_fit"):
+            if (count := getattr(self, name)) is not None and count < 1:
+                raise InputError(f"{name} must be at least 1, got {count}")
+        self._check_names()
 
-    def compress(self, network: nn.Module, batches: Batches) -> ASNetwork:
+    def _check_names(self) -> None:
+        choices = {
+            "directions": get_args(DirectionsName), "head": get_args(HeadName), "fit": get_args(FitName),
+            "basis": get_args(BasisName), "sparse": (*get_args(PenaltyName), None),
+        }  # fmt: skip
+        for name, known in choices.items():
+            if getattr(self, name) not in known:
+                raise InputError(f"{name} must be one of {', '.join(map(str, known))}, got {getattr(self, name)!r}")
+        if (self.directions, self.head) not in METHODS:
+            raise InputError(f"directions {self.directions!r} need the head 'logistic', got the head {self.head!r}")
+
+    def compress(
+        self, network: nn.Module, batches: Batches, *, checkpoint: Checkpoint | Path | None = None
+    ) -> ASNetwork:
         """Build the ASNet of a network; see `Compressor.compress`.
 
         Raises:
-            InputError: a place that cannot be cut, more directions than features, or too few samples.
+            InputError: a place that cannot be cut, more directions than features, too few samples, or a checkpoint
+                that is broken or of other options.
         """
-        result = super().compress(network, batches)
+        result = super().compress(network, batches, checkpoint=checkpoint)
         assert isinstance(result, ASNetwork)
         return result
 
-    def _compress(self, network: nn.Module, batches: Batches) -> ASNetwork:
+    def _compress(self, network: nn.Module, batches: Batches, checkpoint: Checkpoint | None) -> ASNetwork:
         there = OnDevice(batches, device_of(network))
         example, _ = first_batch(there)
         graph = capture(network, example)
         halves = cut(graph, self.layer, example)
-        if self.rank > halves.features:
-            raise InputError(f"rank must be at most the {halves.features} features at the cut, got {self.rank}")
-        found = self._active_subspace(graph, batches)
-        terms = number_of_terms(self.rank, self.order)
-        wanted = max(SAMPLES_PER_TERM * terms, SAMPLES_AT_LEAST)
-        expansion = fit_expansion(
-            halves, found.directions, there, order=self.order, samples=wanted, fit=self._fit, basis=self.basis
-        )
-        head = capture(expansion.module(), found.directions.new_zeros(2, *halves.shape))
+        _check_precision(graph)
+        wanted = self._samples_wanted(halves.features)
+        kept = find_directions(graph, self.layer, batches, kind=self.directions, rank=self.rank, samples=self.samples)
+        found = self._fitted_head(draw_samples(halves, kept.vectors, there, wanted))
+        like = next(found.module.parameters())
+        head = capture(found.module, like.new_zeros(2, *halves.shape))
         name = free_name(halves.pre, HEAD)
         fitted = compose(halves.pre, head, name)
-        tuned, training = self._fine_tuned(network, fitted, f"{name}.", batches)
-        small, sparse = self._sparsified(network, tuned, Parts(halves, head, f"{name}."), example, batches)
+        tuned, training = self._fine_tuned(network, fitted, f"{name}.", batches, checkpoint)
+        parts = Parts(halves, head, f"{name}.")
+        small, sparse = self._sparsified(network, tuned, parts, example, batches, checkpoint)
         before = cost(network, example.shape[1:], example.dtype)
         pre = cost(halves.pre, example.shape[1:], example.dtype)
-        after = cost(head, halves.shape, found.directions.dtype)
+        after = cost(head, halves.shape, like.dtype)
         return ASNetwork(
             network=small,
             fitted=fitted,
@@ -150,18 +183,19 @@ class ASNet(Compressor):
             overall=pre + after,
             layer=halves.point.label,
             features=halves.features,
-            rank=self.rank,
-            order=self.order,
-            terms=terms,
+            method=METHODS[self.directions, self.head],
+            rank=found.rank,
+            order=found.order,
+            terms=found.terms,
             pre=pre,
             head=after,
-            captured_heldout=found.captured_heldout,
-            samples_fit=expansion.samples,
-            residual=expansion.residual,
-            residual_heldout=expansion.residual_heldout,
-            variance=expansion.variance,
-            bounds=expansion.bounds,
-            message=_message(expansion, terms),
+            captured_heldout=kept.captured_heldout,
+            samples_fit=found.samples,
+            residual=found.residual,
+            residual_heldout=found.residual_heldout,
+            variance=found.variance,
+            bounds=found.bounds,
+            message=self._message(found),
             training=training,
             sparse=sparse,
         )
@@ -176,24 +210,55 @@ class ASNet(Compressor):
         }
         return fits[self.fit]
 
-    def _active_subspace(self, graph: GraphNetwork, batches: Batches) -> ActiveLayer:
-        _check_precision(graph)
-        measure = ActiveSubspace(layer=self.layer, rank=self.rank, samples=self.samples)
-        found = measure.measure(graph, batches).layers[0]
-        if len(found.directions) < self.rank:
-            raise InputError(
-                f"rank {self.rank} needs as many directions with gradients, the {found.samples} samples have "
-                f"{len(found.directions)}: lower the rank or give more samples"
-            )
-        return found
+    def _samples_wanted(self, features: int) -> int:
+        """How many samples are to determine the coefficients.
+
+        Raises:
+            InputError: more directions than features, or more samples of all features than memory is meant to hold.
+        """
+        if self.directions == "all":
+            most = max(1, MOST_VALUES // features)
+            if self.samples_fit is not None and self.samples_fit > most:
+                raise InputError(
+                    f"samples_fit must be at most {most} with all {features} features in memory, got {self.samples_fit}"
+                )
+            return self.samples_fit or min(SAMPLES_AT_LEAST, most)
+        if self.rank > features:
+            raise InputError(f"rank must be at most the {features} features at the cut, got {self.rank}")
+        order = 1 if self.head == "logistic" else self.order
+        return self.samples_fit or max(SAMPLES_PER_TERM * number_of_terms(self.rank, order), SAMPLES_AT_LEAST)
+
+    def _fitted_head(self, drawn: Drawn) -> Head:
+        if self.head == "logistic":
+            return fit_logistic(drawn)
+        return fit_expansion(drawn, order=self.order, fit=self._fit, basis=self.basis)
+
+    def _message(self, found: Head) -> str:
+        """What was built if it is not an ASNet, how many samples determined the coefficients, what the fit said."""
+        if self.head == "logistic":
+            told = f"fitted to the labels of {found.samples} samples"
+        else:
+            is_few = found.samples < ADVISABLE * found.terms
+            each = f"{found.samples / found.terms:.1f} a coefficient"
+            told = f"fitted on {'only ' if is_few else ''}{found.samples} samples, {each}"
+            told += f" where {ADVISABLE} are advisable" if is_few else ""
+        method = METHODS[self.directions, self.head]
+        named = "" if method == "AS + PCE" else f"{method}, a baseline: "
+        return f"{named}{told}{f': {found.chosen}' if found.chosen else ''}"
 
     def _fine_tuned(
-        self, teacher: nn.Module, fitted: GraphNetwork, prefix: str, batches: Batches
+        self,
+        teacher: nn.Module,
+        fitted: GraphNetwork,
+        prefix: str,
+        batches: Batches,
+        checkpoint: Checkpoint | None,
     ) -> tuple[GraphNetwork, History | None]:
         """A fine-tuned copy, or without epochs the network itself."""
         if self.epochs == 0:
             return fitted, None
         rates = TwoRates(
+            name="fine-tuning",
             prefix=prefix,
             pre_rate=self.pre_rate,
             head_rate=self.head_rate,
@@ -201,16 +266,23 @@ class ASNet(Compressor):
             objective=Distillation(teacher=teacher, beta=self.beta),
             seed=self.seed,
         )
-        return rates.tuned(fitted, batches, f"fine-tuning, cut at {self.layer}")
+        return rates.tuned(fitted, batches, cut=self.layer, checkpoint=checkpoint)
 
     def _sparsified(
-        self, teacher: nn.Module, tuned: GraphNetwork, parts: Parts, example: torch.Tensor, batches: Batches
+        self,
+        teacher: nn.Module,
+        tuned: GraphNetwork,
+        parts: Parts,
+        example: torch.Tensor,
+        batches: Batches,
+        checkpoint: Checkpoint | None,
     ) -> tuple[GraphNetwork, Sparsified | None]:
         """A sparse copy with its accounts, or without a penalty the network itself."""
         if self.sparse is None:
             return tuned, None
         penalty = penalty_named(self.sparse, self.sparse_weight)
         rates = TwoRates(
+            name="sparse-training",
             prefix=parts.prefix,
             pre_rate=self.sparse_pre_rate,
             head_rate=self.sparse_head_rate,
@@ -218,8 +290,9 @@ class ASNet(Compressor):
             objective=Distillation(teacher=teacher, beta=self.beta),
             seed=self.seed,
         )
-        label = f"sparse training, cut at {self.layer}"
-        small, history = rates.tuned(tuned, batches, label, optimiser=sparse_steps(penalty))
+        small, history = rates.tuned(
+            tuned, batches, cut=self.layer, checkpoint=checkpoint, optimiser=sparse_steps(penalty)
+        )
         pre, head = parts.of(small)
         return small, sparsified(
             small,
@@ -252,14 +325,3 @@ def _check_precision(network: nn.Module) -> None:
                 f"an ASNet needs a network in torch.float32 or torch.float64, got {parameter.dtype} in {name}: "
                 "convert it by network.float()"
             )
-
-
-def _message(expansion: Expansion, terms: int) -> str:
-    """How many samples determined the coefficients, and what the fit said."""
-    samples = expansion.samples
-    each = f"{samples / terms:.1f} a coefficient"
-    if samples < ADVISABLE * terms:
-        each = f"{each} where {ADVISABLE} are advisable"
-    few = "only " if samples < ADVISABLE * terms else ""
-    found = f"fitted on {few}{samples} samples, {each}"
-    return f"{found}: {expansion.chosen}" if expansion.chosen else found

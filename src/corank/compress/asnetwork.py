@@ -1,4 +1,4 @@
-"""What ASNet returns: a network that was cut and finished by a polynomial, with its accounts."""
+"""What ASNet returns: a network that was cut and finished by new layers, with its accounts."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ from corank.train import History
 
 @dataclass(frozen=True, kw_only=True)
 class ASNetwork(Compressed):
-    """A network that was cut and finished by a polynomial.
+    """A network that was cut and finished by a polynomial of few variables, or by a baseline of that.
+
+    A logistic regression counts as a polynomial of order 1. That on all features has no subspace layer, and as many
+    directions as features.
 
     Attributes:
         network: pre-model, subspace layer and polynomial as one graph.
@@ -24,17 +27,21 @@ class ASNetwork(Compressed):
         tuned: after fine-tuning, before sparse training; without that the network itself.
         layer: where the cut lies.
         features: of one sample there.
+        method: what was built, in the letters of Cui et al. 2020, Fig. 5b: "AS + PCE" is an ASNet; the baselines are
+            "PCA + PCE", "AS + LR", "PCA + LR" and "LR".
         rank: directions kept.
         order: of the polynomial.
         terms: its number of basis functions.
         pre: the cost of the pre-model.
         head: the cost of the subspace layer and the polynomial.
-        captured_heldout: share of held-out gradient energy in the directions.
+        captured_heldout: share of held-out samples in the directions: of the energy of their gradients for active
+            ones, of the variance of their features for principal ones, and 1 for all.
         samples_fit: how many samples determined the coefficients.
-        residual: `delta*`, the mean squared distance to the network's logits over the samples of the fit (eq. 3.13).
+        residual: `delta*`, the mean squared distance to the network's logits over the samples of the fit (eq. 3.13); a
+            logistic regression does not aim at them.
         residual_heldout: the same over samples that took no part in the fit; null where there were none.
         variance: the mean squared distance of the logits from their mean, to compare the residuals with.
-        bounds: both sides of Lemmas 3.1 and 3.2; null without held-out samples.
+        bounds: both sides of Lemmas 3.1 and 3.2; null without held-out samples, and for a logistic regression.
         message: what the reader should know.
         training: the fine-tuning, epoch by epoch; null without.
         sparse: what the sparse training reached; null without.
@@ -44,6 +51,7 @@ class ASNetwork(Compressed):
     tuned: nn.Module = field(metadata={"json": False}, repr=False)
     layer: str
     features: int
+    method: str
     rank: int
     order: int
     terms: int
@@ -62,7 +70,8 @@ class ASNetwork(Compressed):
     def row(self) -> dict[str, Scalar]:
         """The cut, its cost and how well the polynomial fits."""
         return {
-            "layer": self.layer, "features": self.features, "rank": self.rank, "order": self.order,
+            "layer": self.layer, "features": self.features, "method": self.method, "rank": self.rank,
+            "order": self.order,
             **super().row(), "residual": self.residual, "residual held-out": self.residual_heldout,
             **({} if self.sparse is None else self.sparse.row()),
         }  # fmt: skip

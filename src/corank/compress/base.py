@@ -1,22 +1,26 @@
 """What a compressor is: a network to a smaller one, and what that cost.
 
 The base counts the cost of the network that was returned, checks that it gives outputs of the same shape and
-that the caller's network came back unchanged; no method grades itself.
+that the caller's network came back unchanged; no method grades itself. A compressor that trains keeps its last
+finished epoch in a folder, if it is given one, and goes on from there.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import ClassVar
 
 import torch
 from torch import nn
 
+from corank.errors import InputError
 from corank.measure import Batches, OnDevice, first_that_fits
-from corank.network import Cost, cost, evaluation_mode
+from corank.network import Cost, cost, evaluation_mode, fingerprint
 from corank.network.guard import unchanged
 from corank.result import Result, Scalar
+from corank.train import Checkpoint
 from corank.train.evaluate import device_of
 
 
@@ -64,19 +68,26 @@ class Compressor(ABC):
 
     exact_on: ClassVar[frozenset[str]] = frozenset()
 
-    def compress(self, network: nn.Module, batches: Batches) -> Compressed:
+    def compress(
+        self, network: nn.Module, batches: Batches, *, checkpoint: Checkpoint | Path | None = None
+    ) -> Compressed:
         """Build a smaller network.
 
         Args:
             network: any `nn.Module` that can be captured; it comes back bit for bit.
             batches: re-iterable training batches `(x, y)`, in random order.
+            checkpoint: a folder, alone or with options (what the batches are, say), in which trainings keep their last
+                finished epoch and from which they go on. This method's options and the network's weights are added.
 
         Raises:
-            InputError: options that the network or the data cannot satisfy.
+            InputError: options that the network or the data cannot satisfy, or a checkpoint that is broken or of
+                other options.
         """
+        if hasattr(batches, "set_epoch"):
+            batches.set_epoch(0)  # wherever an earlier training left them
         with unchanged(network):
             x = first_that_fits(network, OnDevice(batches, device_of(network)))
-            proposal = self._compress(network, batches)
+            proposal = self._compress(network, batches, self._keeper(network, checkpoint))
         with torch.inference_mode(), evaluation_mode(network), evaluation_mode(proposal.network):
             expected, got = network(x[:1]).shape, proposal.network(x[:1]).shape
         assert got == expected, f"the smaller network returns {tuple(got)} instead of {tuple(expected)}"
@@ -87,4 +98,18 @@ class Compressor(ABC):
         )
 
     @abstractmethod
-    def _compress(self, network: nn.Module, batches: Batches) -> Compressed: ...
+    def _compress(self, network: nn.Module, batches: Batches, checkpoint: Checkpoint | None) -> Compressed: ...
+
+    def _keeper(self, network: nn.Module, checkpoint: Checkpoint | Path | None) -> Checkpoint | None:
+        """The checkpoint of this compression and no other; what another one left in its folder is refused at once."""
+        if checkpoint is None:
+            return None
+        given = checkpoint if isinstance(checkpoint, Checkpoint) else Checkpoint(checkpoint)
+        if added := sorted({"compressor", "fit"} & given.options.keys()):
+            raise InputError(
+                f"a checkpoint's option must not be named {added[0]!r}, which is added: choose another name"
+            )
+        own = {"method": type(self).__name__, **asdict(self), "weights": fingerprint(network.state_dict())}
+        keeper = Checkpoint(given.folder, options={**given.options, "compressor": own})
+        keeper.check()
+        return keeper

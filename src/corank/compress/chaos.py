@@ -11,7 +11,6 @@ coefficients instead would multiply their rounding by |mean|^p, in float32 fatal
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -19,15 +18,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from corank.compress.fits import Coefficients, Design, Fit, LeastSquares
-from corank.compress.lemmas import LossBounds, Outcomes, loss_bounds
+from corank.compress.heads import Head, judged
+from corank.compress.samples import Drawn
 from corank.errors import InputError
 from corank.linalg import HermiteBasis, StreamingMoments, Whitening, evaluate_hermite, orthonormal_transform
-from corank.measure import Batches, HeldOut, first_batch, taking
-from corank.measure.labelling import check_labels
-from corank.network import Cut, evaluation_mode
 
 BasisName = Literal["hermite", "data-driven"]
-CHUNK = 1024
 
 
 class PolynomialChaos(nn.Module):
@@ -56,44 +52,18 @@ class PolynomialChaos(nn.Module):
         return functional.linear(evaluate_hermite(variables, self.index, self.order), self.coefficients)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Expansion:
-    """A fitted polynomial with what is known of its error; the attributes are those of `ASNetwork`."""
-
-    subspace: Tensor
-    coefficients: Tensor
-    order: int
-    offset: float
-    samples: int
-    residual: float
-    residual_heldout: float
-    variance: float
-    chosen: str
-    bounds: LossBounds | None
-
-    def module(self) -> PolynomialChaos:
-        """The layers to put after the pre-model."""
-        return PolynomialChaos(self.subspace, self.coefficients, self.order, self.offset)
-
-
 def fit_expansion(
-    halves: Cut,
-    directions: Tensor,
-    batches: Batches,
+    drawn: Drawn,
     *,
     order: int,
-    samples: int,
     fit: Fit = LeastSquares(),  # noqa: B008 - frozen
     basis: BasisName = "hermite",
-) -> Expansion:
+) -> Head:
     """The polynomial of few directions that is nearest to a network's logits.
 
     Args:
-        halves: the network, cut.
-        directions: `(r, n)` orthonormal rows.
-        batches: training batches.
+        drawn: samples along these directions.
         order: of the polynomial.
-        samples: how many are wanted for the fit; all data if there are fewer.
         fit: how the coefficients are found.
         basis: in which they are found: "hermite", the polynomials that are orthonormal for normal variables, or
             "data-driven", those that are for the data. It matters to fits that shrink or select coefficients.
@@ -101,7 +71,8 @@ def fit_expansion(
     Raises:
         InputError: fewer samples than the fit needs.
     """
-    fitted, held = _points(halves, directions, batches, samples)
+    directions, fitted = drawn.directions, drawn.fitted
+    assert directions is not None
     hermite = HermiteBasis(len(directions), order)
     needed = fit.least_samples(hermite.terms)
     if len(fitted.z) < needed:
@@ -117,27 +88,19 @@ def fit_expansion(
     found, values = _coefficients(Design(fitted.z, fitted.logits, functions), fit, basis)
     coefficients = values.to(directions.dtype)
 
-    def outcomes(points: _Points) -> Outcomes:
+    def outputs(z: Tensor) -> Tensor:
         """As deployed: basis and coefficients in the dtype of the network."""
-        pieces = [
-            hermite.evaluate((z @ transform - offset).to(directions.dtype)) @ coefficients
-            for z in torch.split(points.z, CHUNK)
-        ]
-        return Outcomes(z=points.z, logits=points.logits, fitted=torch.cat(pieces).double(), labels=points.labels)
+        return hermite.evaluate((z @ transform - offset).to(directions.dtype)) @ coefficients
 
-    seen, unseen = outcomes(fitted), outcomes(held)
-    spread = fitted.logits - fitted.logits.mean(0)
-    return Expansion(
-        subspace=(transform.T @ directions.double()).to(directions.dtype),
-        coefficients=coefficients.T.contiguous(),
+    subspace = (transform.T @ directions.double()).to(directions.dtype)
+    return judged(
+        PolynomialChaos(subspace, coefficients.T.contiguous(), order, offset),
+        drawn,
+        outputs,
         order=order,
-        offset=offset,
-        samples=found.samples,
-        residual=float(seen.squared_residuals.mean()),
-        residual_heldout=float(unseen.squared_residuals.mean()),
-        variance=float(spread.square().sum(1).mean()),
+        terms=hermite.terms,
         chosen=found.chosen,
-        bounds=loss_bounds(seen, unseen, order),
+        samples=found.samples,
     )
 
 
@@ -181,51 +144,3 @@ def levelled(whitening: Whitening) -> tuple[Tensor, float]:
         return whitening.transform, offset
     reflected = torch.outer(whitening.transform @ normal, normal) * (2 / normal.dot(normal))
     return whitening.transform - reflected, offset
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class _Points:
-    """Active variables `(m, r)` and logits `(m, classes)`, float64, and labels `(m,)` of samples."""
-
-    z: Tensor
-    logits: Tensor
-    labels: Tensor
-
-
-@torch.no_grad()
-def _points(halves: Cut, directions: Tensor, batches: Batches, samples: int) -> tuple[_Points, _Points]:
-    """The samples for the fit and held-out ones."""
-
-    def seen(x: Tensor, y: Tensor, where: str) -> _Points:
-        features = halves.pre(x)
-        logits = halves.post(features)
-        try:
-            check_labels(y, logits.shape[1])
-        except InputError as error:
-            raise InputError(f"{where}: {error}") from error
-        return _Points(z=features.flatten(1) @ directions.T, logits=logits, labels=y)
-
-    heldout = HeldOut()
-    first, _ = first_batch(batches)
-    parts: list[_Points] = []
-    count = 0
-    with evaluation_mode(halves.pre), evaluation_mode(halves.post):
-        for number, (x, y) in enumerate(batches):
-            x, y = heldout.take(x, y)
-            if len(x):
-                with taking(number, x, first):
-                    parts.append(seen(x, y, f"batch {number}"))
-            count += len(x)
-            if count >= samples:
-                break
-        held = [seen(x, y, where) for where, x, y in heldout.merged(len(first))]
-    return _joined(parts, samples), _joined(held or parts[:1], samples if held else 0)
-
-
-def _joined(parts: list[_Points], count: int) -> _Points:
-    """At most so many samples of several parts."""
-    return _Points(
-        z=torch.cat([part.z for part in parts])[:count].double(),
-        logits=torch.cat([part.logits for part in parts])[:count].double(),
-        labels=torch.cat([part.labels for part in parts])[:count],
-    )

@@ -16,8 +16,19 @@ import torch
 from torch import nn
 
 from corank.measure import Batches
-from corank.network import GraphNetwork
-from corank.train import L1, Cosine, Distillation, GroupLasso, History, NuclearNorm, Penalty, ProximalSteps, fit
+from corank.network import GraphNetwork, Layer
+from corank.train import (
+    L1,
+    Checkpoint,
+    Cosine,
+    Distillation,
+    GroupLasso,
+    History,
+    NuclearNorm,
+    Penalty,
+    ProximalSteps,
+    fit,
+)
 
 PenaltyName = Literal["l1", "group-lasso", "nuclear-norm"]
 """The penalties by the names of their files."""
@@ -28,6 +39,7 @@ class TwoRates:
     """A training of a cut network whose two parts have step sizes of their own.
 
     Args:
+        name: of the training, for its progress bar and its checkpoint.
         prefix: of the names of the new layers' parameters.
         pre_rate: step size of the others.
         head_rate: step size of the new layers.
@@ -36,6 +48,7 @@ class TwoRates:
         seed: of the training.
     """
 
+    name: str
     prefix: str
     pre_rate: float
     head_rate: float
@@ -44,14 +57,21 @@ class TwoRates:
     seed: int
 
     def tuned(
-        self, network: GraphNetwork, batches: Batches, label: str, optimiser: Callable[[nn.Module], Any] | None = None
+        self,
+        network: GraphNetwork,
+        batches: Batches,
+        *,
+        cut: Layer,
+        checkpoint: Checkpoint | None,
+        optimiser: Callable[[nn.Module], Any] | None = None,
     ) -> tuple[GraphNetwork, History]:
         """A trained copy of a network.
 
         Args:
             network: stays as it is.
             batches: training data.
-            label: what the progress bar says.
+            cut: where the network was cut, for the progress bar.
+            checkpoint: of the whole compression; each epoch is kept in a part of it.
             optimiser: from the copy to a function from parameter groups to its optimiser; Adam if not given.
         """
         student = copy.deepcopy(network)
@@ -63,8 +83,9 @@ class TwoRates:
             objective=self.objective,
             parameters=self._groups(student),
             schedule=Cosine(),
+            checkpoint=None if checkpoint is None else checkpoint.part(self.name),
             seed=self.seed,
-            label=label,
+            label=f"{self.name}, cut at {cut}",
         )
         return student, history
 

@@ -1,7 +1,8 @@
 """What was computed beside what was printed, number by number: reproduced, differs, or not run.
 
 The mean over seeds is compared. What a run did otherwise than the paper is listed wherever it may matter, that is for
-every number which does not follow from shapes alone.
+every number which does not follow from shapes alone. Small cases that stand in for the paper's are compared with
+nothing.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from statistics import fmean, stdev
 from typing import Any, Literal
 
 from corank.experiment.printed import Number, number_of, read_printed
-from corank.experiment.recipe import Cell, Column, Recipe
+from corank.experiment.recipe import Axes, Cell, Column, Recipe
 from corank.experiment.store import Store
 from corank.result import Result, Scalar
 
@@ -92,6 +93,7 @@ class State(Result):
         numbers: every printed number beside ours.
         claims: what the paper says in words.
         differs: what cannot be as in the paper, whatever the preset.
+        circumstances: what was done otherwise than in the paper, wherever more was computed than counts.
         rows: every cell that was computed: axes, options, seed, values and provenance.
     """
 
@@ -106,6 +108,7 @@ class State(Result):
     numbers: tuple[Compared, ...]
     claims: tuple[Said, ...]
     differs: tuple[str, ...]
+    circumstances: tuple[str, ...]
     rows: tuple[Mapping[str, Any], ...]
 
     def row(self) -> dict[str, Scalar]:
@@ -125,6 +128,11 @@ class State(Result):
         """How many printed numbers have a verdict."""
         return sum(number.verdict == verdict for number in self.numbers)
 
+    @property
+    def own(self) -> tuple[Mapping[str, Any], ...]:
+        """The rows of cells that are no small stand-ins, so that printed numbers may be about them."""
+        return tuple(row for row in self.rows if not row["stands_in"])
+
 
 def state_of(recipe: Recipe, preset: str, store: Store) -> State:
     """Compare what a store holds of a preset with what was printed."""
@@ -133,18 +141,21 @@ def state_of(recipe: Recipe, preset: str, store: Store) -> State:
     kept = {cell.place: store.find_all(cell.place) for cell in cells}
     rows = [found for cell in cells for found in kept[cell.place]]
     own = [{**row["axes"], **row["values"]} for row in rows if not row["stands_in"]]
+    numbers = tuple(_compared(number, recipe, cells, kept) for number in printed.numbers)
+    done = [cell for cell in cells if kept[cell.place]]
     return State(
         recipe=recipe.name,
         preset=preset,
         paper=printed.paper,
         place=printed.place,
         cells=len(cells),
-        done=sum(bool(found) for found in kept.values()),
+        done=len(done),
         running=sum(not kept[cell.place] and store.is_claimed(cell.key) for cell in cells),
         seeds=len({row["seed"] for row in rows}),
-        numbers=tuple(_compared(number, recipe, cells, kept) for number in printed.numbers),
+        numbers=numbers,
         claims=tuple(Said(quote=claim.quote, holds=claim.holds(own)) for claim in recipe.table.claims),
         differs=printed.differs,
+        circumstances=_circumstances(recipe, done, numbers, printed.differs),
         rows=tuple(rows),
     )
 
@@ -153,7 +164,7 @@ def _compared(
     number: Number, recipe: Recipe, cells: Sequence[Cell[Any]], kept: Mapping[str, list[dict[str, Any]]]
 ) -> Compared:
     column = next(column for column in recipe.table.columns if column.name == number.column)
-    published = next(cell.options for cell in recipe.cells("paper") if dict(cell.axes) == dict(number.axes))
+    published = _published(recipe, number.axes)
     values: list[float] = []
     differences: list[str] = []
     for cell in cells:
@@ -184,6 +195,25 @@ def _compared(
         note=number.note,
         differences=tuple(differences),
     )
+
+
+def _circumstances(
+    recipe: Recipe, done: Sequence[Cell[Any]], numbers: Sequence[Compared], always: tuple[str, ...]
+) -> tuple[str, ...]:
+    """What cells that were computed did otherwise than the paper; shapes alone decide on counts, whoever counts."""
+    told: list[str] = []
+    matters = False
+    for cell in done:
+        met = [number for number in numbers if number.axes == cell.axes and number.verdict != "not run"]
+        if not cell.stands_in and not (met and all(number.is_counted for number in met)):
+            matters = True
+            told += differing(cell.options, _published(recipe, cell.axes))
+    return tuple(dict.fromkeys([*told, *always])) if matters else ()
+
+
+def _published(recipe: Recipe, axes: Axes) -> Any:
+    """The options that the paper had for a cell; every cell that does not stand in for others is one of the paper's."""
+    return next(cell.options for cell in recipe.cells("paper") if dict(cell.axes) == dict(axes))
 
 
 def differing(options: Any, published: Any) -> list[str]:

@@ -1,10 +1,12 @@
 """A compressor at work on a run: the smaller network, its accuracy before and after fine-tuning, its latency.
 
-Whatever is chosen is chosen on the validation split; the test split is read for the reported accuracy only.
+Whatever is chosen is chosen on the validation split; the test split is read for the reported accuracy only. A run that
+was interrupted goes on after the last finished epoch of its trainings.
 """
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -15,12 +17,14 @@ import torch
 from torch import Tensor, nn
 
 from corank.compress import ASNetwork, Compressed, Compressor
+from corank.errors import InputError
 from corank.experiment.networks import Opened, check_capture, identity
-from corank.experiment.run_folder import Origin, Run, claim, load_run, save_run
+from corank.experiment.run_folder import CHECKPOINT, Origin, Run, claim, load_run, save_run
+from corank.experiment.run_pages import compression_page
 from corank.measure import Batches as TrainingBatches
 from corank.network import Latency, latencies
 from corank.result import Result, Scalar
-from corank.train import accuracy
+from corank.train import Checkpoint, accuracy
 from corank.zoo import Batches, Dataset
 
 EVALUATION_BATCH = 500
@@ -46,7 +50,8 @@ class Evaluated(Result):
     Attributes:
         compressed: the network and its cost.
         original: accuracy of the network it came from.
-        untuned: accuracy before fine-tuning; None where there was none.
+        untuned: accuracy before any training; None where there was none.
+        dense: accuracy after fine-tuning, before sparse training; None where there were not both.
         tuned: accuracy as it is.
         latency: of the smaller network, a row a batch size.
         latency_original: of the original network, measured in turns with it.
@@ -55,6 +60,7 @@ class Evaluated(Result):
     compressed: Compressed
     original: Accuracies
     untuned: Accuracies | None
+    dense: Accuracies | None
     tuned: Accuracies
     latency: tuple[Latency, ...]
     latency_original: tuple[Latency, ...]
@@ -66,6 +72,7 @@ class Evaluated(Result):
             "test accuracy": self.tuned.test,
             "of the original": self.original.test,
             "untuned": self.untuned.test if self.untuned else None,
+            "dense": self.dense.test if self.dense else None,
             "faster at batch 1": self.speedup,
         }
 
@@ -97,6 +104,7 @@ def compress_and_evaluate(
     *,
     original: Accuracies | None = None,
     seconds: float = 2.0,
+    checkpoint: Checkpoint | Path | None = None,
 ) -> Evaluated:
     """Compress a network and say what came of it.
 
@@ -107,18 +115,21 @@ def compress_and_evaluate(
         dataset: whose validation and test splits are evaluated.
         original: accuracies of the original where they are known.
         seconds: about how long the latency of one batch size is measured.
+        checkpoint: where trainings keep their epochs and go on from, as `Compressor.compress` has it.
     """
-    compressed = compressor.compress(network, batches)
-    fitted = compressed.fitted if isinstance(compressed, ASNetwork) else compressed.network
+    compressed = compressor.compress(network, batches, checkpoint=checkpoint)
+    final = compressed.network
+    fitted, dense = (compressed.fitted, compressed.tuned) if isinstance(compressed, ASNetwork) else (final, final)
     example = next(iter(Batches(dataset.test, 1)))[0]
     device = next(network.parameters(), example).device
-    rows = [timed({"original": network, "small": compressed.network}, example.to(device), batch, seconds)
+    rows = [timed({"original": network, "small": final}, example.to(device), batch, seconds)
             for batch in LATENCY_BATCHES]  # fmt: skip
     return Evaluated(
         compressed=compressed,
         original=original or accuracies(network, dataset),
-        untuned=None if fitted is compressed.network else accuracies(fitted, dataset),
-        tuned=accuracies(compressed.network, dataset),
+        untuned=None if fitted is final else accuracies(fitted, dataset),
+        dense=None if dense in (fitted, final) else accuracies(dense, dataset),
+        tuned=accuracies(final, dataset),
         latency=tuple(row["small"] for row in rows),
         latency_original=tuple(row["original"] for row in rows),
     )
@@ -146,7 +157,7 @@ def run_compression(
     overwrite: bool = False,
     report: Callable[[str], None] = lambda stage: None,
 ) -> Run:
-    """Compress a network and write the run folder of the smaller one.
+    """Compress a network and write the run folder of the smaller one; what was interrupted goes on where it stopped.
 
     Args:
         opened: the network; it comes back unchanged.
@@ -155,8 +166,8 @@ def run_compression(
         out: the run folder. A finished run with the same options is returned as it is.
         batch_size: samples a pass.
         seed: of the order of the samples.
-        overwrite: replace whatever run is there.
-        report: told when there is nothing to do.
+        overwrite: replace whatever run is there, finished or not; one that is the beginning of this one goes on.
+        report: told when there is nothing to do, and when an earlier compression goes on.
 
     Raises:
         InputError: the folder holds something else, or the network cannot be compressed in this way.
@@ -168,10 +179,32 @@ def run_compression(
         report(f"{str(out)!r} holds this very network, finished: nothing to do")
         return finished
     check_capture(opened)
+    checkpoint = _checkpoint(out, options, overwrite)
+    if stopped := _reached(checkpoint):
+        report(f"going on where the compression in {str(out)!r} stopped, after {stopped}")
     start = time.perf_counter()
-    found = compress_and_evaluate(opened.network, compressor, batches, dataset)
+    found = compress_and_evaluate(opened.network, compressor, batches, dataset, checkpoint=checkpoint)
     save_compressed(out, found, opened.origin, dataset, options, time.perf_counter() - start)
+    shutil.rmtree(checkpoint.folder, ignore_errors=True)
     return load_run(out)
+
+
+def _checkpoint(out: Path, options: dict[str, Any], overwrite: bool) -> Checkpoint:
+    """Where a compression keeps its epochs; of those of another one none is left where overwriting is allowed."""
+    checkpoint = Checkpoint(out / CHECKPOINT, options={"run": options})
+    try:
+        checkpoint.check()
+    except InputError:
+        if not overwrite:
+            raise
+        shutil.rmtree(checkpoint.folder)
+    return checkpoint
+
+
+def _reached(checkpoint: Checkpoint) -> str:
+    """How far the trainings in a checkpoint came, in words; empty where none began."""
+    parts = {folder.name: Checkpoint(folder).latest() for folder in sorted(checkpoint.folder.glob("*/"))}
+    return " and ".join(f"{latest.name.replace('-', ' ')} of {name}" for name, latest in parts.items() if latest)
 
 
 def save_compressed(
@@ -204,4 +237,5 @@ def save_compressed(
         "speedup": found.speedup,
         **found.to_dict(),
     }
-    save_run(folder, compressed.network, small, about=about, metrics=metrics)
+    page = compression_page(origin.name, dataset, found, folder=folder, options=options, seconds=seconds)
+    save_run(folder, compressed.network, small, about=about, metrics=metrics, page=page)

@@ -14,8 +14,8 @@ from safetensors import safe_open
 from torch import Tensor, nn
 
 from corank.errors import InputError, near
-from corank.experiment.run_folder import Origin, fingerprint, load_run, load_weights
-from corank.network import GraphNetwork, Layer, Normalised, capture, load_tensors, unwrapped
+from corank.experiment.run_folder import Origin, load_run, load_weights
+from corank.network import GraphNetwork, Layer, Normalised, capture, fingerprint, load_tensors, unwrapped
 from corank.network.graph import calls_of
 from corank.zoo.data import Dataset
 from corank.zoo.factory import import_factory, is_factory

@@ -39,6 +39,21 @@ class Tolerance:
         """Whether it allows for nothing but the rounding of the print."""
         return self.within == DIGITS
 
+    @property
+    def words(self) -> str:
+        """How near, in words.
+
+        Example:
+            >>> Tolerance(within="digits", reason="").words, Tolerance(within=2.0, share=0.1, reason="").words
+            ('to the last printed digit', 'within 2 and 10 % of the printed number')
+        """
+        if self.is_exact:
+            return "to the last printed digit"
+        parts = [f"{self.within:g}"] * bool(self.within) + [f"{100 * self.share:g} % of the printed number"] * bool(
+            self.share
+        )
+        return f"within {' and '.join(parts)}"
+
     def allowed(self, printed: str) -> float:
         """The distance that is allowed from a printed number.
 

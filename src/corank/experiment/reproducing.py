@@ -10,7 +10,6 @@ from __future__ import annotations
 import multiprocessing
 import os
 import platform
-import shlex
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -134,9 +133,19 @@ def computed(recipe: Recipe, cell: Cell[Any], bench: Bench) -> dict[str, Any]:
             "versions": {**versions(), "numpy": np.__version__},
             "machine": _machine(bench.sources.device),
             "threads": torch.get_num_threads(),
-            "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+            "command": command_line(cell.recipe, cell.preset, cell.seed + 1),
         },
     }
+
+
+def command_line(recipe: str, preset: str, seeds: int = 1) -> str:
+    """The command that computes cells, wherever the store and the data lie.
+
+    Example:
+        >>> command_line("asnet/table1", "quick"), command_line("asnet/table1", "quick", 3)
+        ('corank reproduce asnet/table1 --preset quick', 'corank reproduce asnet/table1 --preset quick --seeds 3')
+    """
+    return f"corank reproduce {recipe} --preset {preset}" + (f" --seeds {seeds}" if seeds > 1 else "")
 
 
 def _machine(device: str) -> dict[str, Any]:

@@ -1,13 +1,12 @@
 """Run folders: what every command writes and every `--network` reads.
 
-A run folder holds `description.json` (what was done, to what, how to rebuild the network), `weights.safetensors`
-and `metrics.json`; a network that the zoo cannot rebuild brings its graph in `graph.json`. Nothing in it is a
-pickle, and no class of the user's is needed to load it.
+A run folder holds `description.json` (what was done, to what, how to rebuild the network), `weights.safetensors`,
+`metrics.json` and mostly a page for people with its figures; a network that the zoo cannot rebuild brings its graph in
+`graph.json`. Nothing in it is a pickle, and no class of the user's is needed to load it.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import platform
 import shutil
@@ -23,11 +22,15 @@ from torch import Tensor, nn
 
 from corank.errors import InputError, near
 from corank.network import Normalised, capture, load_graph, load_tensors, save_graph, save_tensors
+from corank.report import Page, write_page
 from corank.result import first_difference, jsonable
+from corank.zoo.data.reason import reason
 from corank.zoo.nets import build
 
 FORMAT = "corank-run-1"
-OWN_FILES = {"checkpoint", "description.json", "graph.json", "metrics.json", "weights.safetensors"}
+PAGE_FILES = {"figures", "index.html"}
+CHECKPOINT = "checkpoint"
+OWN_FILES = {CHECKPOINT, "description.json", "graph.json", "metrics.json", "weights.safetensors"} | PAGE_FILES
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,18 +93,26 @@ def load_run(folder: Path) -> Run:
         network = _rebuild(folder, origin, description.get("normalisation"))
     except InputError as error:
         raise InputError(f"run folder {str(folder)!r} cannot be read: {error}") from error
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{str(file)!r} lacks what rebuilds the network: {type(error).__name__}: {error}") from error
+    except Exception as error:  # a damaged description fails wherever it is first used
+        why = f"{type(error).__name__}: {reason(error)}"
+        raise InputError(f"{str(file)!r} lacks what rebuilds the network: {why}") from error
     metrics = read_json(folder / "metrics.json")
     return Run(folder=folder, network=network.eval(), origin=origin, description=description, metrics=metrics)
 
 
 def save_run(
-    folder: Path, network: nn.Module, origin: Origin, *, about: Mapping[str, Any], metrics: Mapping[str, Any]
+    folder: Path,
+    network: nn.Module,
+    origin: Origin,
+    *,
+    about: Mapping[str, Any],
+    metrics: Mapping[str, Any],
+    page: Page | None = None,
 ) -> None:
     """Write a run folder, over an older run if there is one; `description.json` goes first and comes last.
 
-    So a folder that has it is whole.
+    So a folder that has it is whole. The page goes next and comes next to last, so that none tells of a run whose
+    weights and metrics are not there.
 
     Args:
         folder: where; made if need be.
@@ -109,9 +120,13 @@ def save_run(
         origin: how it is rebuilt; the graph is written where the zoo does not know the network.
         about: command, data, options, seed and what was changed.
         metrics: results.
+        page: the same for people.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    for name in ("description.json", "graph.json"):
+    (folder / "description.json").unlink(missing_ok=True)
+    if _may_have_page(folder):
+        clear_page(folder)
+    for name in ("graph.json", "metrics.json"):
         (folder / name).unlink(missing_ok=True)
     if origin.zoo_name is None:
         example = torch.zeros(2, *origin.shape, dtype=getattr(torch, origin.dtype))
@@ -126,6 +141,8 @@ def save_run(
         **about,
         "versions": versions(),
     }
+    if page is not None:
+        write_page(page, folder)
     write_json(folder / "description.json", description)
 
 
@@ -145,7 +162,8 @@ def claim(folder: Path, options: Mapping[str, Any], *, overwrite: bool = False) 
     """
     make_writable(folder)
     if not (folder / "description.json").is_file():
-        refuse_foreign(folder, OWN_FILES, "run folder")
+        own = OWN_FILES if _may_have_page(folder) else OWN_FILES - PAGE_FILES
+        refuse_foreign(folder, own, "run folder")
     elif not overwrite:
         run = load_run(folder)
         refuse_difference(folder, "run", run.description.get("options"), options)
@@ -155,17 +173,26 @@ def claim(folder: Path, options: Mapping[str, Any], *, overwrite: bool = False) 
 
 def clear_run(folder: Path) -> None:
     """Delete the run that is in a folder, but no file that is not a run's."""
-    for name in sorted(OWN_FILES):  # the checkpoint and the description first
-        if (folder / name).is_dir():
-            shutil.rmtree(folder / name)
-        else:
-            (folder / name).unlink(missing_ok=True)
+    shutil.rmtree(folder / CHECKPOINT, ignore_errors=True)
+    (folder / "description.json").unlink(missing_ok=True)
+    if _may_have_page(folder):
+        clear_page(folder)
+    for name in OWN_FILES - PAGE_FILES:
+        (folder / name).unlink(missing_ok=True)
+
+
+def _may_have_page(folder: Path) -> bool:
+    """Whether `index.html` and `figures` can be a run's, which come after its metrics, and not somebody else's."""
+    return (folder / "metrics.json").is_file()
 
 
 def clear_page(folder: Path, *names: str) -> None:
     """Delete a page with its figures, and files of these names beside it."""
-    for file in (*(folder / name for name in names), folder / "index.html", *(folder / "figures").glob("*.svg")):
+    figures = folder / "figures"
+    for file in (*(folder / name for name in names), folder / "index.html", *figures.glob("*.svg")):
         file.unlink(missing_ok=True)
+    if figures.is_dir() and not any(figures.iterdir()):
+        figures.rmdir()
 
 
 def make_writable(folder: Path) -> None:
@@ -209,20 +236,6 @@ def refuse_difference(folder: Path, kind: str, stored: Any, wanted: Mapping[str,
             f"{str(folder)!r} holds another {kind} ({place or 'options'} was {was}, now {now}): name another --out, "
             "or add --overwrite"
         )
-
-
-def fingerprint(tensors: Mapping[str, Tensor]) -> str:
-    """A short digest of tensors by name: the same for the same bits.
-
-    Example:
-        >>> fingerprint({"a": torch.zeros(2)}) == fingerprint({"a": torch.ones(2)})
-        False
-    """
-    digest = hashlib.sha256()
-    for name, value in sorted(tensors.items()):
-        digest.update(f"{name} {value.dtype} {tuple(value.shape)};".encode())
-        digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
-    return f"sha256 {digest.hexdigest()[:16]}"
 
 
 def versions() -> dict[str, str]:

@@ -9,16 +9,18 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from corank.errors import InputError
-from corank.experiment.compressing import accuracies
+from corank.experiment.compressing import Accuracies, accuracies
 from corank.experiment.networks import Opened, check_capture, identity
 from corank.experiment.processes import is_first_process
-from corank.experiment.run_folder import Run, claim, clear_run, load_run, save_run
+from corank.experiment.run_folder import CHECKPOINT, Run, claim, clear_run, load_run, save_run
+from corank.experiment.run_pages import training_page
+from corank.network import cost
 from corank.train import Checkpoint, History, fit, make_fabric
 from corank.train.devices import Devices, checked_device
 from corank.zoo import Batches, Dataset, TrainingDefaults, training_defaults
-
-CHECKPOINT = "checkpoint"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,10 +102,7 @@ class Training:
         history = self._fit(opened, dataset, defaults, checkpoint, fabric)
         opened.network.eval()
         if is_first_process():
-            metrics = _metrics(opened, dataset, history)
-            about = {"command": "train", "data": dataset.name, "options": options, "seed": self.seed,
-                     "seconds": history.row()["seconds"]}  # fmt: skip
-            save_run(out, opened.network.cpu(), opened.origin, about=about, metrics=metrics)
+            self._save(out, opened, dataset, history, options)
             shutil.rmtree(out / CHECKPOINT, ignore_errors=True)
         if fabric is not None:
             fabric.barrier()
@@ -130,6 +129,18 @@ class Training:
             label=f"training {opened.origin.name} on {dataset.name}",
         )
 
+    def _save(self, out: Path, opened: Opened, dataset: Dataset, history: History, options: dict[str, Any]) -> None:
+        """Evaluate the trained network and write its run folder."""
+        found = accuracies(opened.network, dataset)
+        network, origin = opened.network.cpu(), opened.origin
+        page = training_page(
+            origin.name, dataset, found, cost(network, origin.shape, getattr(torch, origin.dtype)), history,
+            folder=out, options=options, device=self.device,
+        )  # fmt: skip
+        about = {"command": "train", "data": dataset.name, "options": options, "seed": self.seed,
+                 "seconds": history.row()["seconds"]}  # fmt: skip
+        save_run(out, network, origin, about=about, metrics=_metrics(found, history), page=page)
+
     def _filled(self, defaults: TrainingDefaults) -> TrainingDefaults:
         given = {
             field.name: getattr(self, field.name)
@@ -144,10 +155,10 @@ class Training:
                 "precision": self.precision, "processes": self.processes}  # fmt: skip
 
 
-def _metrics(opened: Opened, dataset: Dataset, history: History) -> dict[str, Any]:
+def _metrics(found: Accuracies, history: History) -> dict[str, Any]:
     last = history.rows[-1]
     return {
-        **accuracies(opened.network, dataset).row(),
+        **found.row(),
         "train_accuracy": last.accuracy,
         "train_loss": last.loss,
         "epochs": last.epoch,

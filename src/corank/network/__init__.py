@@ -4,6 +4,7 @@ from corank.network.adapted import Adapted
 from corank.network.compose import compose, free_name
 from corank.network.cost import Cost, cost
 from corank.network.cut import Cut, cut
+from corank.network.fingerprint import fingerprint
 from corank.network.found import Skipped
 from corank.network.graph import GraphNetwork, capture, evaluation_mode
 from corank.network.inputs import Inputs, batch_size, check_inputs, concatenate, described, select, to_device
@@ -19,6 +20,6 @@ from corank.network.wrapper import unwrapped
 __all__ = [
     "Adapted", "Cost", "Cut", "GraphNetwork", "Inputs", "Latency", "Layer", "Layers", "Loss", "Normalised", "Point",
     "Reader", "Reading", "Skipped", "Through", "Weighted", "batch_size", "capture", "check_inputs", "compose",
-    "concatenate", "cost", "cut", "described", "evaluation_mode", "free_name", "latencies", "load_graph",
-    "load_tensors", "save_graph", "save_tensors", "select", "to_device", "unwrapped", "weighted_layers",
+    "concatenate", "cost", "cut", "described", "evaluation_mode", "fingerprint", "free_name", "latencies",
+    "load_graph", "load_tensors", "save_graph", "save_tensors", "select", "to_device", "unwrapped", "weighted_layers",
 ]  # fmt: skip

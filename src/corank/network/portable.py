@@ -74,11 +74,16 @@ def graph_from_dict(description: Mapping[str, Any], tensors: Mapping[str, Tensor
 def save_tensors(tensors: Mapping[str, Tensor], file: Path) -> None:
     """Write tensors to a safetensors file, through a temporary one, so that no half file is ever seen.
 
-    Tensors that share memory are written as many times as they have names.
+    Tensors that share memory are written as many times as they have names. Who may read the file is decided by the
+    umask, as for every other file.
     """
     aside = file.with_name(file.name + ".part")
+    aside.unlink(missing_ok=True)
+    aside.touch()
+    mode = aside.stat().st_mode  # of a new file; safetensors would make one that nobody else can read
     apart = {name: value.detach().cpu().clone(memory_format=torch.contiguous_format) for name, value in tensors.items()}
     safetensors.torch.save_file(apart, aside)
+    aside.chmod(mode)
     aside.replace(file)
 
 

@@ -28,14 +28,15 @@ from corank.report.table import Table
 
 @dataclass(frozen=True)
 class Section:
-    """A part of the page under its own heading: text, then tables, then figures.
+    """A part of the page under its own heading: text, then code, tables and figures.
 
     Attributes:
         title: the heading.
         text: paragraphs.
-        tables: shown after the text.
+        tables: shown after the text and the code.
         figures: shown after the tables.
         left_out: what the section does not show, as (what, why), listed last.
+        code: lines to copy, shown after the text as they stand.
 
     Example:
         >>> Section("Where it can be cut?").anchor
@@ -49,6 +50,7 @@ class Section:
     tables: tuple[Table, ...] = ()
     figures: tuple[Figure, ...] = ()
     left_out: tuple[tuple[str, str], ...] = ()
+    code: str = ""
 
     @property
     def anchor(self) -> str:
@@ -157,18 +159,21 @@ def _hash(script: str) -> str:
 def write_page(page: Page, folder: Path) -> Path:
     """Write `index.html` and `figures/<name>.svg` into a folder, which is made where it is missing.
 
+    The page comes last and through a temporary file, so that no half page is ever seen.
+
     Returns:
         The path of `index.html`.
 
     Raises:
         InputError: the folder cannot be written.
     """
-    index = folder / "index.html"
+    index, aside = folder / "index.html", folder / "index.html.part"
     try:
         (folder / "figures").mkdir(parents=True, exist_ok=True)
         for figure in page.figures:
             (folder / "figures" / f"{figure.name}.svg").write_text(figure.svg, encoding="utf-8")
-        index.write_text(render(page), encoding="utf-8")
+        aside.write_text(render(page), encoding="utf-8")
+        aside.replace(index)
     except OSError as error:
         raise InputError(f"the page needs a folder that can be written, got {str(folder)!r}: {error}") from error
     return index

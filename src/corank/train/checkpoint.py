@@ -77,6 +77,26 @@ class Checkpoint:
         finished = [entry for entry in self.folder.glob("epoch-*") if re.fullmatch(r"epoch-\d+", entry.name)]
         return max(finished, key=_epoch_of, default=None)
 
+    def part(self, name: str) -> Checkpoint:
+        """That of one of several trainings: of the same options, in a folder within this one."""
+        return Checkpoint(self.folder / name, options=self.options)
+
+    def check(self) -> None:
+        """Refuse what other options left, here or in a part, before the work that it would make useless.
+
+        Raises:
+            InputError: files that are missing, truncated or altered, or of other options.
+        """
+        own = self._plain_options()
+        for folder in (self.folder, *sorted(self.folder.glob("*/"))):
+            if (source := Checkpoint(folder).latest()) is None:
+                continue
+            state = self._read_state(source / STATE)
+            kept = {name: state["options"].get(name) for name in own}
+            self._refuse_difference(source / STATE, _difference(kept, own))
+            for name in (WEIGHTS, OPTIMISER):
+                self._read_tensors(source / name, state["sha256"])
+
     def save(self, network: nn.Module, optimiser: Optimizer, progress: Progress) -> None:
         """Keep this epoch, then forget the ones before.
 
@@ -129,13 +149,16 @@ class Checkpoint:
         if source is None:
             return None
         state = self._read_state(source / STATE)
-        stored = json.loads(json.dumps(jsonable(self.options)))
-        self._refuse_difference(source / STATE, _difference(state["options"], stored))
+        self._refuse_difference(source / STATE, _difference(state["options"], self._plain_options()))
         weights, tensors = (self._read_tensors(source / name, state["sha256"]) for name in (WEIGHTS, OPTIMISER))
         self._refuse_difference(source / WEIGHTS, _difference(_shapes(weights), _shapes(network.state_dict())))
         self._refuse_difference(source / OPTIMISER, load_optimiser(optimiser, state["optimiser"], tensors))
         network.load_state_dict(weights)
         return Progress(rows=tuple(EpochRow(**row) for row in state["rows"]), message=state["message"])
+
+    def _plain_options(self) -> Any:
+        """The options as a JSON file gives them back."""
+        return json.loads(json.dumps(jsonable(self.options)))
 
     def _read_state(self, path: Path) -> dict[str, Any]:
         try:

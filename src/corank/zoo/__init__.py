@@ -1,6 +1,6 @@
 """Data sets and reference networks of the papers, above all methods so that none can depend on them."""
 
-from corank.zoo.data import Batches, CropAndFlip, Dataset, Split, data_names, load_data
+from corank.zoo.data import Batches, CropAndFlip, Dataset, Split, as_split, assemble, data_names, load_data
 from corank.zoo.factory import import_factory, is_factory
 from corank.zoo.nets import build, input_shape, network_names
 from corank.zoo.training import TrainingDefaults, training_defaults
@@ -11,6 +11,8 @@ __all__ = [
     "Dataset",
     "Split",
     "TrainingDefaults",
+    "as_split",
+    "assemble",
     "build",
     "data_names",
     "import_factory",

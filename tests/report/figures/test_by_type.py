@@ -10,7 +10,7 @@ import pytest
 from corank.errors import InputError
 from corank.report import Figure, figures_of
 from corank.result import Interval
-from tests.report.conftest import MAKERS, make, make_activations
+from tests.report.conftest import MAKERS, make, make_activations, make_history
 
 HOSTILE = "</text><script>x{}</script> $\\frac{{1}}$ & \x00\ud800 \"'"
 SHAPES = {
@@ -35,15 +35,24 @@ NAMES = {
     "cushions": ["cushions"],
     "information": ["information-plane"],
     "probes": ["probes"],
+    "training": ["training-curve"],
+}
+ALL = {**MAKERS, "training": make_history}
+TRAININGS = {
+    "of one epoch": {"epochs": 1},
+    "without scores": {"scores": False},
+    "that stands still": {"fall": 1.0},
+    "of many epochs": {"epochs": 300, "fall": 0.95},
 }
 CASES = [("gradients", shape, options) for shape, options in SHAPES.items()]
 CASES += [(kind, shape, options) for kind in list(MAKERS)[1:] for shape, options in OTHERS.items()]
+CASES += [("training", shape, options) for shape, options in TRAININGS.items()]
 
 
 @pytest.fixture(params=CASES, ids=lambda case: f"{case[0]}: {case[1]}", scope="module")
 def drawn(request: pytest.FixtureRequest) -> dict[str, Figure]:
     kind, _, options = request.param
-    return figures_of(MAKERS[kind](**options))
+    return figures_of(ALL[kind](**options))
 
 
 def both(figures: dict[str, Figure]) -> list[tuple[str, str]]:
@@ -51,9 +60,9 @@ def both(figures: dict[str, Figure]) -> list[tuple[str, str]]:
     return wide + [(f"figure-{name}--narrow", figure.svg_narrow) for name, figure in figures.items()]
 
 
-@pytest.mark.parametrize("kind", MAKERS)
-def test_every_measurement_has_its_figures_with_captions(kind: str) -> None:
-    drawn = figures_of(MAKERS[kind]())
+@pytest.mark.parametrize("kind", ALL)
+def test_every_result_has_its_figures_with_captions(kind: str) -> None:
+    drawn = figures_of(ALL[kind]())
     assert list(drawn) == NAMES[kind]
     assert all(figure.name == name and len(figure.caption) > 60 for name, figure in drawn.items())
     assert all(re.search(r"aria-label=\"[^\"]{20,}\"", svg) for _, svg in both(drawn))
@@ -105,12 +114,12 @@ def test_texts_stand_on_the_sheet(drawn: dict[str, Figure]) -> None:
             assert 0 <= float(y) <= height
 
 
-@pytest.mark.parametrize("kind", MAKERS)
+@pytest.mark.parametrize("kind", ALL)
 def test_one_result_gives_one_figure_byte_for_byte(kind: str) -> None:
-    first = figures_of(MAKERS[kind](2))
+    first = figures_of(ALL[kind](2))
     with matplotlib.rc_context({"font.size": 30, "lines.linewidth": 9, "svg.fonttype": "path"}):
         before = dict(matplotlib.rcParams)
-        assert figures_of(MAKERS[kind](2)) == first
+        assert figures_of(ALL[kind](2)) == first
         assert dict(matplotlib.rcParams) == before
 
 
@@ -123,3 +132,8 @@ def test_a_type_without_figures_is_named() -> None:
 def test_a_result_without_layers_is_refused(kind: str) -> None:
     with pytest.raises(InputError, match="at least one measured layer, got 0"):
         figures_of(replace(MAKERS[kind](1), layers=()))
+
+
+def test_a_training_without_a_finished_epoch_is_refused() -> None:
+    with pytest.raises(InputError, match="at least one finished epoch, got 0"):
+        figures_of(make_history(0))

@@ -8,7 +8,7 @@ from __future__ import annotations
 from matplotlib.ticker import FuncFormatter
 
 from corank.measure import ActiveLayer, ActiveSubspaces
-from corank.report.figures.depth import direction_axis, name_lines, right_margin
+from corank.report.figures.depth import count_axis, name_lines, right_margin
 from corank.report.figures.figure import FONT_SIZE, Canvas, Figure, draw_figure
 from corank.report.format import SPACE
 from corank.report.palette import MUTED, depth_colours
@@ -42,7 +42,7 @@ def _draw(canvas: Canvas, layers: tuple[ActiveLayer, ...], level: float) -> None
         title="held-out share captured", x="directions kept",
     )  # fmt: skip
     longest = max([1, *(len(layer.captured_heldout_by_rank) for layer in layers)])
-    direction_axis(canvas, axes, longest)
+    count_axis(canvas, axes, longest)
     axes.set_ylim(0, 1.03)
     axes.axhline(level, color=MUTED.light, linewidth=1, linestyle=(0, (5, 4)))
     ends: list[tuple[float, float] | None] = []

@@ -18,8 +18,8 @@ _NAMED_ON_SCALE = 6
 _GAP = 1.35 * FONT_SIZE
 
 
-def direction_axis(canvas: Canvas, axes: Axes, longest: int) -> None:
-    """A horizontal axis that counts directions up to the longest line's."""
+def count_axis(canvas: Canvas, axes: Axes, longest: int) -> None:
+    """A horizontal axis that counts (directions, epochs) from one up to the end of the longest line."""
     air = max(0.02 * longest, 0.2)
     axes.set_xlim(1 - air, longest + air)
     round_counts = MaxNLocator(nbins=4 if canvas.narrow else 8, steps=[1, 2, 5, 10]).tick_values(1, longest)

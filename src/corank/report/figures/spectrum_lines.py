@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator
 from numpy.typing import NDArray
 
-from corank.report.figures.depth import NAMED_AT_MOST, direction_axis, name_lines, right_margin
+from corank.report.figures.depth import NAMED_AT_MOST, count_axis, name_lines, right_margin
 from corank.report.figures.figure import Canvas
 from corank.report.format import SPACE
 from corank.report.palette import depth_colours
@@ -71,7 +71,7 @@ def draw_spectra(canvas: Canvas, spectra: Sequence[Spectrum], title: str) -> Non
     floor = _floor(spectra)
     axes.set_yscale("log")
     axes.set_ylim(floor, 1.3 * max([1.0, *(float(layer.shares.max()) for layer in spectra if len(layer.shares))]))
-    direction_axis(canvas, axes, max([1, *(len(layer.shares) for layer in spectra)]))
+    count_axis(canvas, axes, max([1, *(len(layer.shares) for layer in spectra)]))
     opacity = max(0.05, 0.25 / len(spectra) ** 0.5)
     ends: list[tuple[float, float] | None] = []
     for layer, colour in zip(spectra, depth_colours(len(spectra)), strict=True):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,7 +15,7 @@ from corank.experiment.recipe import Axes, Cell
 from corank.experiment.recipes.asnet import table1
 from corank.experiment.recipes.asnet.cutting import SMALL, SMALL_SPARSE, Cutting, cut_row
 from corank.experiment.store import Store
-from corank.train import accuracy
+from corank.train import Checkpoint, accuracy
 from corank.zoo import Batches
 
 
@@ -55,6 +57,32 @@ def test_the_row_of_the_teacher_is_the_teacher(bench: Bench) -> None:
     stored = sum(parameter.numel() for parameter in teacher.network.parameters())
     assert row["storage_mb"] == pytest.approx(4 * stored / 2**20)
     assert row["storage_ratio"] is None
+
+
+@pytest.mark.parametrize("kept", [1, 2])
+def test_a_stopped_cell_goes_on_and_leaves_the_store_of_one_that_was_not(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: int
+) -> None:
+    cell = replace(cell_of({"layer": 2, "rank": 5}, SMALL_SPARSE), seed=7)
+    expected = cut_row(cell, bench)
+    shutil.copytree(bench.store.path("teachers"), tmp_path / "teachers")
+    store, save, saved = Store(tmp_path), Checkpoint.save, []
+
+    def counted(self: Checkpoint, *rest: Any) -> None:
+        save(self, *rest)
+        saved.append(str(self.folder))
+        if len(saved) == kept:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Checkpoint, "save", counted)
+    with pytest.raises(KeyboardInterrupt):
+        cut_row(cell, Bench(store))
+    assert len(list(tmp_path.glob("asnet/networks/*/seed-7.checkpoint/*/epoch-1"))) == kept
+    assert list(tmp_path.glob("asnet/networks/*/*.json")) == []
+    assert cut_row(cell, Bench(store)) == expected
+    assert len(saved) == 2, "each of the two trainings has one epoch, done once"
+    (file,) = tmp_path.glob("asnet/networks/**/*.*")
+    assert file.read_bytes() == (bench.store.folder / file.relative_to(tmp_path)).read_bytes()
 
 
 def test_counts_need_no_data(tmp_path: Path) -> None:

@@ -6,7 +6,9 @@ nonzeros; accuracies need the teacher (Cui et al. 2020, sec. 5.1). One cut netwo
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -127,17 +129,21 @@ def trained(cell: Cell[Cutting], bench: Bench) -> dict[str, Any]:
         return found
     layer, rank = place
     key = f"{_kept_at(cell.options, layer, rank)}/seed-{cell.seed}"
-    return found | bench.store.once(key, lambda: _cut(cell.options, teacher, layer, rank, cell.seed))
+    unfinished = bench.store.path(f"{key}.checkpoint")
+    found |= bench.store.once(key, lambda: _cut(cell.options, teacher, layer, rank, cell.seed, unfinished))
+    shutil.rmtree(unfinished, ignore_errors=True)
+    return found
 
 
-def _cut(options: Cutting, teacher: Teacher, layer: int, rank: int, seed: int) -> dict[str, Any]:
+def _cut(options: Cutting, teacher: Teacher, layer: int, rank: int, seed: int, unfinished: Path) -> dict[str, Any]:
+    """What the store keeps of a cut network; trainings that were stopped go on from the folder `unfinished`."""
     compressor = ASNet(
         layer=layer, rank=rank, order=ORDER, samples=options.gradients, epochs=options.epochs,
         pre_rate=options.pre_rate, sparse="l1" if options.sparse_epochs else None,
         sparse_epochs=options.sparse_epochs or 1, sparse_weight=options.sparse_weight, seed=seed,
     )  # fmt: skip
     batches = Batches(teacher.data.train, BATCH_SIZE, shuffle=True, seed=seed)
-    small = compressor.compress(teacher.network, batches)
+    small = compressor.compress(teacher.network, batches, checkpoint=unfinished)
     states = {"before": small.fitted, "final": small.network} | ({"after": small.tuned} if small.training else {})
     found: dict[str, Any] = {
         f"{state}_{top}": 100 * share

@@ -42,10 +42,11 @@ TABLE = Table(
         Column(name="storage_ratio", unit="times", better="higher"),
         Column(name="loss_before", unit="points", better="lower"),
         Column(name="loss_after", unit="points", better="lower"),
+        Column(name="teacher_top1", unit="%", better="higher"),
     ),
     presets={
         "smoke": (
-            Grid(cells=every(layer=[5, 6, 7], rank=[50]), options=_COUNTS_ONLY),
+            Grid(cells=_CELLS, options=_COUNTS_ONLY),
             Grid(cells=every(layer=[2], rank=[2, 5]), options=SMALL, stands_in=True),
         ),
         "quick": (Grid(cells=_CELLS, options=_QUICK),),
