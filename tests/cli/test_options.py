@@ -87,6 +87,7 @@ WRONG: dict[str, list[tuple[str, str, dict[str, str]]]] = {
         ("--layer", "nothing", {}),
         ("--layer", "*", {}),
         ("--layer", "99", {}),
+        ("--most-cuts", "0", {}),
         ("--rank", "0", {}),
         ("--rank", "13", {"--layer": "2"}),
         ("--order", "99999", {}),

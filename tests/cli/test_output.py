@@ -33,7 +33,7 @@ def test_a_pipe_gets_plain_text_and_no_progress_bar(corank: Corank, line: tuple[
     assert said.code == 0
     assert said.out.strip()
     assert "\x1b" not in said.out + said.err
-    stages = [f"corank: {stage}" for stage in ("accuracy of", "measuring", "cut at")]
+    stages = [f"corank: {stage}" for stage in ("accuracy of", "measuring", "forecasting", "cut at")]
     assert all(any(text.startswith(stage) for stage in stages) for text in said.err.splitlines())
 
 

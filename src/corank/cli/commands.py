@@ -22,6 +22,7 @@ from corank.experiment.run_folder import said
 from corank.experiment.study_run import STUDY, run_study
 from corank.experiment.tables import cost_table
 from corank.network import Layer
+from corank.report import PAGE
 
 app = App(
     name="corank",
@@ -46,7 +47,7 @@ def study(
     overwrite: Flag = False,
     json: Flag = False,
 ) -> None:
-    """Measure every layer of a network, cut it at three places, and write a page about it.
+    """Measure every layer of a network, forecast every cut, build the few worth it, and write a page.
 
     Args:
         source: the network and the data; a network without weights is trained first.
@@ -75,7 +76,7 @@ def study(
         return
     for sentence in said(found, out / STUDY, "summary"):
         print(sentence)
-    print(f"The page: {out / 'index.html'}")
+    print(f"The page: {out / PAGE}")
 
 
 @app.command
@@ -120,6 +121,7 @@ def train(
     else:
         accuracy = said(run.metrics, out / "metrics.json", "test_accuracy")
         print(f"{opened.origin.name} on {dataset.name}: test accuracy {accuracy:.2%}, in {out}")
+        print(f"The page: {out / PAGE}")
 
 
 @app.command

@@ -22,6 +22,7 @@ from corank.experiment.networks import with_meant_layers
 from corank.experiment.processes import is_first_process, joined_processes
 from corank.experiment.tables import compressed_in_words
 from corank.measure import Measure, Survey
+from corank.report import PAGE
 from corank.train.devices import checked_device
 
 measure_app = App(name="measure", help="Measure every layer of a network; a single measure may come next.")
@@ -94,6 +95,7 @@ def _compress_command(method: type[Compressor]) -> Any:
             print_json(run.metrics)
         else:
             print(compressed_in_words(run))
+            print(f"The page: {run.folder / PAGE}")
 
     command.__annotations__["method"] = Annotated[method, Options]
     command.__doc__ = (method.__doc__ or "").split("\n\n")[0] + _COMPRESS_OPTIONS

@@ -42,6 +42,8 @@ SAMPLES_AT_LEAST = 4096
 METHODS: dict[tuple[DirectionsName, HeadName], str] = {
     ("active", "polynomial"): "AS + PCE",
     ("active", "logistic"): "AS + LR",
+    ("jacobian", "polynomial"): "Jacobian + PCE",
+    ("jacobian", "logistic"): "Jacobian + LR",
     ("principal", "polynomial"): "PCA + PCE",
     ("principal", "logistic"): "PCA + LR",
     ("all", "logistic"): "LR",
@@ -56,8 +58,9 @@ class ASNet(Compressor):
 
     Args:
         layer: where to cut: a name or the number of a convolution.
-        directions: that are kept: "active", those of the loss gradient; for comparison "principal", in which the
-            features vary most, or "all", the features themselves, for the logistic head only.
+        directions: that are kept: "active", those of the loss gradient; "jacobian", those of the gradients of all
+            outputs, which do not fade where the network is sure; for comparison "principal", in which the features vary
+            most, or "all", the features themselves, for the logistic head only.
         head: what follows them: "polynomial", fitted to the network's logits; for comparison "logistic", a linear
             read-out fitted to the labels by logistic regression.
         rank: how many directions; without meaning for "all".
@@ -243,7 +246,7 @@ class ASNet(Compressor):
             told = f"fitted on {'only ' if is_few else ''}{found.samples} samples, {each}"
             told += f" where {ADVISABLE} are advisable" if is_few else ""
         method = METHODS[self.directions, self.head]
-        named = "" if method == "AS + PCE" else f"{method}, a baseline: "
+        named = "" if method == "AS + PCE" else f"{method}: "
         return f"{named}{told}{f': {found.chosen}' if found.chosen else ''}"
 
     def _fine_tuned(

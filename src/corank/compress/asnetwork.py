@@ -27,8 +27,8 @@ class ASNetwork(Compressed):
         tuned: after fine-tuning, before sparse training; without that the network itself.
         layer: where the cut lies.
         features: of one sample there.
-        method: what was built, in the letters of Cui et al. 2020, Fig. 5b: "AS + PCE" is an ASNet; the baselines are
-            "PCA + PCE", "AS + LR", "PCA + LR" and "LR".
+        method: what was built, in the letters of Cui et al. 2020, Fig. 5b: "AS + PCE" is an ASNet, "Jacobian + PCE"
+            one with the directions of all outputs; the baselines are "PCA + PCE", "AS + LR", "PCA + LR" and "LR".
         rank: directions kept.
         order: of the polynomial.
         terms: its number of basis functions.

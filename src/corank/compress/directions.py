@@ -1,4 +1,4 @@
-"""Which directions of the features at a cut are kept: active ones, or for comparison principal ones or all."""
+"""Which directions of the features at a cut are kept: active ones, of the loss or of all outputs, or others."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from torch import Tensor, nn
 
 from corank.errors import InputError
 from corank.measure import ActivationSpectrum, ActiveSubspace, Batches
+from corank.measure.labelling import Labelling
 from corank.network import Layer
 
-DirectionsName = Literal["active", "principal", "all"]
+DirectionsName = Literal["active", "jacobian", "principal", "all"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +38,8 @@ def find_directions(
         network: any `nn.Module`.
         layer: one layer.
         batches: training batches.
-        kind: "active", those of the loss gradient; "principal", those in which the features vary most; "all".
+        kind: "active", those of the loss gradient; "jacobian", those of the gradients of all outputs, which do not fade
+            where the network is sure; "principal", those in which the features vary most; "all".
         rank: how many; without meaning for "all".
         samples: that determine them, beside those held out; None takes all data.
 
@@ -46,8 +48,9 @@ def find_directions(
     """
     if kind == "all":
         return Directions(None, 1.0)
-    if kind == "active":
-        active = ActiveSubspace(layer=layer, rank=rank, samples=samples, replicates=0)
+    if kind in ("active", "jacobian"):
+        labels: Labelling = "true" if kind == "active" else "logits"
+        active = ActiveSubspace(layer=layer, rank=rank, samples=samples, labels=labels, replicates=0)
         gradients = active.measure(network, batches).layers[0]
         found, why, seen = Directions(gradients.directions, gradients.captured_heldout), "gradients", gradients.samples
     else:

@@ -16,12 +16,12 @@ from corank.experiment.networks import Opened, identity
 from corank.experiment.processes import is_first_process
 from corank.measure import ActivationSpectra, ActiveSubspaces, Measure, Measurement, Surveyed
 from corank.network import save_tensors
-from corank.report import Page, write_page
+from corank.report import PAGE, Page, write_page
 from corank.zoo import Batches, Dataset
 
 MEASUREMENT = "measurement.json"
 DIRECTIONS, PRINCIPAL = "directions.safetensors", "principal_directions.safetensors"
-OWN_FILES = {DIRECTIONS, PRINCIPAL, "figures", "index.html", MEASUREMENT}
+OWN_FILES = {DIRECTIONS, PRINCIPAL, "figures", PAGE, MEASUREMENT}
 
 
 def run_measurement(

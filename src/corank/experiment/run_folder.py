@@ -22,13 +22,13 @@ from torch import Tensor, nn
 
 from corank.errors import InputError, near
 from corank.network import Normalised, capture, load_graph, load_tensors, save_graph, save_tensors
-from corank.report import Page, write_page
+from corank.report import PAGE, Page, write_page
 from corank.result import first_difference, jsonable
 from corank.zoo.data.reason import reason
 from corank.zoo.nets import build
 
 FORMAT = "corank-run-1"
-PAGE_FILES = {"figures", "index.html"}
+PAGE_FILES = {"figures", PAGE}
 CHECKPOINT = "checkpoint"
 OWN_FILES = {CHECKPOINT, "description.json", "graph.json", "metrics.json", "weights.safetensors"} | PAGE_FILES
 
@@ -189,7 +189,7 @@ def _may_have_page(folder: Path) -> bool:
 def clear_page(folder: Path, *names: str) -> None:
     """Delete a page with its figures, and files of these names beside it."""
     figures = folder / "figures"
-    for file in (*(folder / name for name in names), folder / "index.html", *figures.glob("*.svg")):
+    for file in (*(folder / name for name in names), folder / PAGE, *figures.glob("*.svg")):
         file.unlink(missing_ok=True)
     if figures.is_dir() and not any(figures.iterdir()):
         figures.rmdir()

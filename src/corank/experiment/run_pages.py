@@ -22,7 +22,7 @@ from corank.experiment.run_tables import (
     sparsity_table,
 )
 from corank.network import Cost, Latency
-from corank.report import Figure, Page, Section, Tradeoff, cost_bars, figures_of
+from corank.report import Figure, Page, Section, Table, Tradeoff, cost_bars, figures_of
 from corank.report.format import compact, number, percent, ratio, storage
 from corank.train import History
 from corank.zoo import Dataset
@@ -226,7 +226,7 @@ def _asnet_sections(small: ASNetwork) -> tuple[Section, ...]:
         Section(
             "How well the new end fits",
             text=_fit_in_words(small),
-            tables=(fit_table(small), *(() if small.bounds is None else (bounds_table(small.bounds),))),
+            tables=_fit_tables(small),
         )
     ]
     if figures:
@@ -236,6 +236,13 @@ def _asnet_sections(small: ASNetwork) -> tuple[Section, ...]:
         tables = (nonzeros_table(small, small.sparse), sparsity_table(small.sparse))
         sections.append(Section("What sparse training left", text=(text,), tables=tables))
     return tuple(sections)
+
+
+def _fit_tables(small: ASNetwork) -> tuple[Table, ...]:
+    """What is known of the fit to the logits; nothing of logistic regression, which has other aims."""
+    if small.method.endswith("LR"):
+        return ()
+    return (fit_table(small), *(() if small.bounds is None else (bounds_table(small.bounds),)))
 
 
 def _fit_in_words(small: ASNetwork) -> tuple[str, ...]:

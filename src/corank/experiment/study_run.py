@@ -17,7 +17,7 @@ from corank.experiment.run_folder import CHECKPOINT
 from corank.experiment.study import Study, StudyResult
 from corank.experiment.study_page import cut_folder, study_page
 from corank.experiment.training import Training
-from corank.report import write_page
+from corank.report import PAGE, write_page
 from corank.result import jsonable
 from corank.train import Checkpoint
 from corank.train.devices import checked_device
@@ -25,7 +25,7 @@ from corank.zoo import Dataset
 
 STUDY = "study.json"
 FORECASTS = "forecasts.json"
-OWN_FILES = {CHECKPOINT, "cuts", "figures", FORECASTS, "index.html", "network", STUDY}
+OWN_FILES = {CHECKPOINT, "cuts", "figures", FORECASTS, PAGE, "network", STUDY}
 
 
 def run_study(

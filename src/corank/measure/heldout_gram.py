@@ -35,7 +35,7 @@ class HeldoutGram:
         >>> gram = HeldoutGram.of([torch.tensor([[1.0, 2.0], [3.0, 2.0]])])
         >>> gram.centred.tolist(), gram.uncentred.tolist()
         ([[1.0, -1.0], [-1.0, 1.0]], [[5.0, 7.0], [7.0, 13.0]])
-        >>> gram.coordinates.abs().tolist()
+        >>> gram.coordinates.abs().round(decimals=6).tolist()
         [[1.0], [1.0]]
     """
 

@@ -10,11 +10,11 @@ from corank.report.figures import (
     figures_of,
 )
 from corank.report.format import Missing
-from corank.report.page import Page, Section, render, write_page
+from corank.report.page import PAGE, Page, Section, render, write_page
 from corank.report.table import Column, Table
 from corank.report.text import table_text
 
 __all__ = [
-    "CameOut", "Column", "Figure", "Missing", "Page", "Section", "Table", "Tradeoff",
+    "PAGE", "CameOut", "Column", "Figure", "Missing", "Page", "Section", "Table", "Tradeoff",
     "cost_against_accuracy", "cost_bars", "cut_forecasts", "figures_of", "render", "table_text", "write_page",
 ]  # fmt: skip

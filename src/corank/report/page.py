@@ -25,6 +25,8 @@ from corank.report.figures.figure import Figure
 from corank.report.format import cell, is_missing, order_key
 from corank.report.table import Table
 
+PAGE = "index.html"
+
 
 @dataclass(frozen=True)
 class Section:
@@ -167,7 +169,7 @@ def write_page(page: Page, folder: Path) -> Path:
     Raises:
         InputError: the folder cannot be written.
     """
-    index, aside = folder / "index.html", folder / "index.html.part"
+    index, aside = folder / PAGE, folder / f"{PAGE}.part"
     try:
         (folder / "figures").mkdir(parents=True, exist_ok=True)
         for figure in page.figures:
