@@ -208,7 +208,8 @@ def test_the_fastest_cut_within_the_tolerance_is_recommended(
 ) -> None:
     found, reason = recommend([evaluated(studied[2], *given) for given in cuts], tolerance=0.02)
     assert found == layer
-    assert (f"cutting after {layer}" if layer else "keep the network as it is") in reason
+    assert (f"cutting after {layer} makes one sample" if layer else "keep the network as it is") in reason
+    assert ("not clearly faster" in reason) == (layer is None and cuts[0][1] < 2)
 
 
 def test_the_test_accuracy_has_no_say(studied: tuple[Opened, Dataset, StudyResult, list[ASNet]]) -> None:

@@ -88,10 +88,7 @@ def recommend(cuts: Sequence[Evaluated], tolerance: float) -> tuple[str | None, 
     """
     good = [found for found in cuts if _is_good(found, tolerance)]
     if not good:
-        return None, (
-            f"no cut keeps the validation accuracy within {100 * tolerance:g} points and is clearly faster and no "
-            "larger: keep the network as it is"
-        )
+        return None, _why_none(cuts, tolerance)
     best = max(good, key=lambda found: found.speedup)
     compressed = asnetwork(best)
     change = 100 * (best.tuned.validation - best.original.validation)
@@ -108,9 +105,32 @@ def recommend(cuts: Sequence[Evaluated], tolerance: float) -> tuple[str | None, 
 
 def _is_good(found: Evaluated, tolerance: float) -> bool:
     """Accurate within the tolerance, not larger, and faster beyond the spread of the single measurements."""
-    is_accurate = found.tuned.validation >= found.original.validation - tolerance
     is_faster = found.latency[0].high_ms < found.latency_original[0].low_ms
-    return is_accurate and is_faster and found.compressed.storage_ratio >= 1
+    return is_faster and _is_accurate_and_small(found, tolerance)
+
+
+def _is_accurate_and_small(found: Evaluated, tolerance: float) -> bool:
+    is_accurate = found.tuned.validation >= found.original.validation - tolerance
+    return is_accurate and found.compressed.storage_ratio >= 1
+
+
+def _why_none(cuts: Sequence[Evaluated], tolerance: float) -> str:
+    """What speaks against every cut; one that lacks speed alone is named, for it may still be wanted for its size."""
+    small = [found for found in cuts if _is_accurate_and_small(found, tolerance)]
+    if not small:
+        return (
+            f"no cut keeps the validation accuracy within {100 * tolerance:g} points and is no larger: keep the "
+            "network as it is"
+        )
+    best = max(small, key=lambda found: found.compressed.storage_ratio)
+    times = (best.latency[0], best.latency_original[0])
+    cut, original = (f"{time.low_ms:.3g} to {time.high_ms:.3g} ms" for time in times)
+    return (
+        f"cutting after {asnetwork(best).layer} makes the network {best.compressed.storage_ratio:.1f} times smaller "
+        f"and keeps the validation accuracy within {100 * tolerance:g} points, but one sample is not clearly faster: "
+        f"half of the passes took {cut}, of the original {original}; keep the network as it is, or measure on a quiet "
+        "machine"
+    )
 
 
 def _spread(front: Sequence[CutForecast], most: int) -> Sequence[CutForecast]:

@@ -36,6 +36,7 @@ from corank.zoo.data import Batches, Dataset
 
 SAMPLES_PER_TERM = 5
 LARGEST_RANK = 50
+MOST_TERMS = 3000  # of a polynomial that is fitted at every place, in seconds each
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -249,8 +250,8 @@ class Study:
         """The ranks that are forecast: the one asked for, or those that the samples determine well."""
         if self.rank is not None:
             return (self.rank,)
-        usable = int(samples * (1 - 1 / HELD_OUT_EVERY))
-        enough = [k for k in RANKS if k <= LARGEST_RANK and SAMPLES_PER_TERM * number_of_terms(k, self.order) <= usable]
+        most = min(MOST_TERMS, samples * (1 - 1 / HELD_OUT_EVERY) / SAMPLES_PER_TERM)
+        enough = [k for k in RANKS if k <= LARGEST_RANK and number_of_terms(k, self.order) <= most]
         return tuple(enough) or (1,)
 
     def _chosen(self, graph: nn.Module, example: Tensor, forecasts: CutForecasts) -> Builds:
