@@ -211,8 +211,9 @@ def test_the_front_is_what_nothing_beats() -> None:
     ]  # fmt: skip
     whole = Cost(parameters=8, storage_bytes=32, multiply_adds=9)
     found = CutForecasts(
-        network=whole, accuracy=1.0, commonest=0.1, samples=9, samples_judging=9, places=(), cuts=tuple(rows)
-    )
+        network=whole, accuracy=1.0, commonest=0.1, beyond_commonest=9, apart=9, samples=9, samples_judging=9,
+        places=(), cuts=tuple(rows),
+    )  # fmt: skip
     smaller = [row for row in rows if row.overall.storage_bytes <= 32 and row.overall.multiply_adds < 9]
     unbeaten = {
         (row.overall.multiply_adds, row.accuracy)
@@ -234,6 +235,27 @@ def test_the_front_is_what_nothing_beats() -> None:
         assert row.overall.parameters == min(equals)
 
 
+def test_it_is_compared_with_the_commonest_class_on_the_same_samples(trained: tuple[nn.Module, Data, Data]) -> None:
+    network, train, others = trained
+    found = forecast_cuts(network, measured(network, train).layers, train, others, ranks=[2])
+    truth = torch.cat([y for _, y in others])
+    with torch.no_grad():
+        right = torch.cat([network(x).argmax(1) == y for x, y in others])
+    common = truth == truth.mode().values
+    assert found.commonest == float(common.double().mean())
+    assert found.beyond_commonest == int((right & ~common).sum()) - int((~right & common).sum())
+    assert found.apart == int((right ^ common).sum())
+
+
+def test_without_held_out_gradients_their_share_is_not_known(trained: tuple[nn.Module, Data, Data]) -> None:
+    network, train, others = trained
+    bare = [copy.copy(layer) for layer in measured(network, train).layers]
+    for layer in bare:
+        object.__setattr__(layer, "captured_heldout_by_rank", ())
+    found = forecast_cuts(network, bare, train, others, ranks=[2])
+    assert all(math.isnan(row.captured_heldout) for row in (*found.cuts, *found.places))
+
+
 def test_the_network_stays_as_it_was(trained: tuple[nn.Module, Data, Data]) -> None:
     network, train, others = trained
     before = copy.deepcopy(network.state_dict())
@@ -243,6 +265,15 @@ def test_the_network_stays_as_it_was(trained: tuple[nn.Module, Data, Data]) -> N
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
     assert not any(module._forward_hooks for module in network.modules())
     network.eval()
+
+
+def test_outputs_that_are_not_finite_are_refused(trained: tuple[nn.Module, Data, Data]) -> None:
+    network, train, others = trained
+    layers = measured(network, train).layers
+    overflowing = copy.deepcopy(network)
+    overflowing[4].weight.data.mul_(1e38).mul_(1e3)  # type: ignore[index, union-attr, operator]
+    with pytest.raises(InputError, match="outputs of the network must be finite"):
+        forecast_cuts(overflowing, layers, train, others, ranks=[2])
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,10 @@ SAVES = 3 + 2
 
 
 def made(checkpoint: Checkpoint | Path | None = None, **changed: Any) -> ASNetwork:
-    return ASNet(**{**OPTIONS, **changed}).compress(net(), data(), checkpoint=checkpoint)
+    options = {**OPTIONS, **changed}
+    if options["sparse"] is None:
+        options = {name: value for name, value in options.items() if not name.startswith("sparse_")}
+    return ASNet(**options).compress(net(), data(), checkpoint=checkpoint)
 
 
 @cache

@@ -100,14 +100,18 @@ def test_a_network_with_random_weights_is_measured_and_left_alone(make_opened: M
     result = QUICK.run("tiny", make_opened("tiny", trained=False).network, pixels)
     assert result.cuts == ()
     assert result.recommendation is None
-    assert "no better than always naming the commonest class" in result.reason
+    assert "not clearly better than always naming the commonest class" in result.reason
     assert result.forecasts.cuts
 
 
-def test_a_place_that_is_asked_for_is_built_even_so(make_opened: Make, pixels: Dataset) -> None:
+def test_nor_is_it_cut_where_that_is_asked_for(make_opened: Make, pixels: Dataset) -> None:
     network = make_opened("tiny", trained=False).network
     result = replace(QUICK, layer="2").run("tiny", network, pixels)
-    assert [found.compressed.layer for found in result.cuts] == ["2"]
+    assert (result.cuts, result.recommendation) == ((), None)
+    trained = make_opened("tiny").network
+    result = replace(QUICK, layer="2").run("tiny", trained, pixels, random_weights=True)
+    assert (result.cuts, result.recommendation) == ((), None)
+    assert "random weights" in result.reason
 
 
 def test_a_network_without_places_is_measured_and_kept(make_opened: Make, pixels: Dataset) -> None:

@@ -187,9 +187,11 @@ def test_a_study_of_a_network_that_cannot_be_cut_has_its_page(
 
 def test_random_weights_give_a_page_and_no_network(make_opened: Make, pixels: Dataset, tmp_path: Path) -> None:
     opened = replace(make_opened("tiny", trained=False), is_trained=True)  # as --random-weights has it
-    found = run_study(opened, pixels, STUDY, Training(), tmp_path)
+    found = run_study(opened, pixels, STUDY, Training(), tmp_path, random_weights=True)
     assert found["recommendation"] is None
-    assert "no better than always naming the commonest class" in found["reason"]
+    assert "the network has random weights" in found["reason"]
+    assert found["network"] == "tiny with random weights"
+    assert found["options"]["random_weights"]
     assert found["cuts"] == []
     assert found["forecasts"]["cuts"]
     assert found["reason"][1:50] in (tmp_path / "index.html").read_text()
@@ -228,6 +230,8 @@ def test_an_interrupted_study_goes_on_with_the_training_of_its_cut(
     with pytest.raises(KeyboardInterrupt):
         run_study(opened, pixels, study, Training(), tmp_path / "stopped")
     assert (tmp_path / "stopped/checkpoint").is_dir()
+    with pytest.raises(InputError, match=r"study\.epochs was 3 there and is 4 here.*or add --overwrite"):
+        run_study(opened, pixels, replace(study, epochs=4), Training(), tmp_path / "stopped")
     resumed = run_study(opened, pixels, study, Training(), tmp_path / "stopped")
     assert epochs == [1, 2, 3]
     assert resumed["cuts"][0]["tuned"] == whole["cuts"][0]["tuned"]

@@ -63,14 +63,15 @@ def study(
         raise InputError(f"--train-epochs must be at least 1, got {train_epochs}")
     training = Training(epochs=train_epochs, seed=source.seed, device=source.device)
     opened, dataset = source.open(untrained=True)
-    opened = replace(opened, is_trained=opened.is_trained or source.random_weights)
+    is_random = source.random_weights and not opened.is_trained
+    opened = replace(opened, is_trained=opened.is_trained or is_random)
     if train_epochs is not None and opened.is_trained:
         raise InputError(
             f"--train-epochs {train_epochs} is for a network that is trained here, {source.network!r} is not"
         )
     chosen = _hastened(options) if quick else options
     chosen = with_meant_layers(seeded(chosen, source.seed), opened.network)
-    found = run_study(opened, dataset, chosen, training, out, overwrite=overwrite, report=say)
+    found = run_study(opened, dataset, chosen, training, out, random_weights=is_random, overwrite=overwrite, report=say)
     if json:
         print_json(found)
         return

@@ -4,7 +4,7 @@ from corank.compress.asnet import ASNet
 from corank.compress.asnetwork import ASNetwork
 from corank.compress.base import Compressed, Compressor
 from corank.compress.chaos import PolynomialChaos
-from corank.compress.cut_forecasts import RANKS, CutForecast, CutForecasts, forecast_cuts
+from corank.compress.cut_forecasts import RANKS, CutForecast, CutForecasts, LegalCut, forecast_cuts
 from corank.compress.forecast import Forecast, forecast
 from corank.compress.lemmas import LossBounds
 from corank.compress.sparsity import Sparsified, WeightLeft
@@ -18,6 +18,7 @@ __all__ = [
     "CutForecast",
     "CutForecasts",
     "Forecast",
+    "LegalCut",
     "LossBounds",
     "PolynomialChaos",
     "Sparsified",

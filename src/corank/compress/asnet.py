@@ -11,7 +11,7 @@ compares it with (Fig. 5b), principal directions and logistic regression, are tw
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import ClassVar, final, get_args
 
@@ -79,7 +79,8 @@ class ASNet(Compressor):
         head_rate: step size of the new layers (paper: 1e-5).
         sparse: the penalty of the sparse training after fine-tuning: "l1" for zeros (ASNet-s of the paper),
             "group-lasso" for columns of zeros, "nuclear-norm" for low rank; None for no such training.
-        sparse_weight: what the penalty is multiplied with (lambda; the paper does not say its own).
+        sparse_weight: what the penalty is multiplied with (lambda; the paper does not say its own). In each step a
+            weight shrinks by step size times lambda: one of size s is gone after s / (step size x lambda) steps.
         sparse_epochs: of the sparse training (paper: at most 100).
         sparse_pre_rate: its step size for the pre-model (paper: 1e-4).
         sparse_head_rate: its step size for the new layers (paper: 1e-5).
@@ -145,6 +146,23 @@ class ASNet(Compressor):
                 raise InputError(f"{name} must be one of {', '.join(map(str, known))}, got {getattr(self, name)!r}")
         if (self.directions, self.head) not in METHODS:
             raise InputError(f"directions {self.directions!r} need the head 'logistic', got the head {self.head!r}")
+        self._refuse_idle()
+
+    def _refuse_idle(self) -> None:
+        """Refuse options that were set and mean nothing beside the others."""
+        idle = {}
+        if self.fit in ("ridge", "sparse"):
+            idle["ridge"] = f"the fit {self.fit!r}"
+        if self.head == "logistic":
+            idle |= dict.fromkeys(("fit", "basis", "ridge"), "the head 'logistic'")
+        if self.sparse is None:
+            idle |= dict.fromkeys(
+                ("sparse_weight", "sparse_epochs", "sparse_pre_rate", "sparse_head_rate"), "no sparse"
+            )
+        defaults = {option.name: option.default for option in fields(self)}
+        for name, beside in idle.items():
+            if getattr(self, name) != defaults[name]:
+                raise InputError(f"{name} {getattr(self, name)!r} has no effect with {beside}: leave it out")
 
     def compress(
         self, network: nn.Module, batches: Batches, *, checkpoint: Checkpoint | Path | None = None

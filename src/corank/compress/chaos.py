@@ -44,7 +44,7 @@ class PolynomialChaos(nn.Module):
         self.offset = offset
         self.subspace = nn.Parameter(subspace)
         self.coefficients = nn.Parameter(coefficients)
-        self.register_buffer("index", HermiteBasis(len(subspace), order).index, persistent=False)
+        self.register_buffer("index", HermiteBasis(len(subspace), order).index.to(subspace.device), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """Features `(B, ...)` to outputs `(B, classes)`."""

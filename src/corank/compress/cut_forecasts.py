@@ -91,10 +91,16 @@ class LegalCut(Result):
     Attributes:
         layer: the point.
         pre: the cost of what is in front of it.
+        features: of one sample there.
+        directions: that were measured.
+        captured_heldout: share of held-out gradient energy in all of these; not a number without such gradients.
     """
 
     layer: str
     pre: Cost
+    features: int
+    directions: int
+    captured_heldout: float
 
     def row(self) -> dict[str, Scalar]:
         """The layer and the cost of what is in front of it."""
@@ -109,6 +115,9 @@ class CutForecasts(Result):
         network: its cost.
         accuracy: of the network itself, on the judging samples.
         commonest: the share of the judging samples that are of the commonest class.
+        beyond_commonest: of how many judging samples more the network is right than wrong, of those where it and the
+            commonest class are not right or wrong alike.
+        apart: how many such samples there are.
         samples: that the polynomials were fitted to.
         samples_judging: that judged them.
         places: the layers where a cut is legal.
@@ -118,6 +127,8 @@ class CutForecasts(Result):
     network: Cost
     accuracy: float
     commonest: float
+    beyond_commonest: int
+    apart: int
     samples: int
     samples_judging: int
     places: tuple[LegalCut, ...]
@@ -196,13 +207,17 @@ def forecast_cuts(
         for place in places
         for forecast in _forecasts(place, wanted[place.found.layer], order, seen, unseen, usable)
     ]
+    right = unseen.logits.argmax(1) == unseen.labels
+    common = unseen.labels == unseen.labels.bincount().argmax()
     return CutForecasts(
         network=cost(network, example.shape[1:], example.dtype),
-        accuracy=_share(unseen.logits.argmax(1) == unseen.labels),
-        commonest=float(unseen.labels.bincount().max()) / len(unseen.labels),
+        accuracy=_share(right),
+        commonest=_share(common),
+        beyond_commonest=int(right.sum()) - int(common.sum()),
+        apart=int((right != common).sum()),
         samples=len(seen.labels),
         samples_judging=len(unseen.labels),
-        places=tuple(LegalCut(layer=place.found.layer, pre=place.pre) for place in places),
+        places=tuple(_legal_cut(place) for place in places),
         cuts=tuple(cuts),
     )
 
@@ -213,6 +228,20 @@ class _Place:
 
     found: ActiveLayer
     pre: Cost
+
+
+def _legal_cut(place: _Place) -> LegalCut:
+    found = place.found
+    return LegalCut(
+        layer=found.layer, pre=place.pre, features=found.width, directions=len(found.directions),
+        captured_heldout=_captured(found, len(found.directions)),
+    )  # fmt: skip
+
+
+def _captured(found: ActiveLayer, rank: int) -> float:
+    """The share of held-out gradient energy in the first directions, where there is any such energy."""
+    shares = found.captured_heldout_by_rank
+    return shares[rank - 1] if shares else math.nan
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -257,6 +286,8 @@ def _read(network: nn.Module, places: Sequence[_Place], batches: Batches, count:
             features = reading.activations[place.found.layer].flatten(1).to(directions)
             variables[place.found.layer].append((features @ directions.T).double())
         check_labels(y, reading.logits.shape[1])
+        if not bool(torch.isfinite(reading.logits).all()):
+            raise InputError("the outputs of the network must be finite, some are not: forecasts need its logits")
         logits.append(reading.logits.double())
         labels.append(y[:left])
         left -= len(labels[-1])
@@ -301,9 +332,9 @@ def _forecasts(
             order=order,
             pre=place.pre,
             head=head,
-            captured_heldout=found.captured_heldout_by_rank[rank - 1],
+            captured_heldout=_captured(found, rank),
             samples_fit=samples_fit,
-            explained=1 - float(residual.square().sum() / spread),
+            explained=1 - float(residual.square().sum() / spread) if spread else math.nan,
             agreement=_share(classes == unseen.logits.argmax(1)),
             accuracy=_share(classes == unseen.labels),
         )

@@ -131,7 +131,8 @@ def _regressed(rows: Tensor, drawn: Drawn) -> _Regression:
         raise InputError(f"the features at the cut are the same for all {len(rows)} samples: cut at another layer")
     scale = float(rows.square().sum(1).mean().sqrt())
     scaled = (rows / scale).cpu()
-    solver = LogisticRegression(C=1 / (RIDGE * len(rows)), max_iter=STEPS)
+    halves = 2 if len(seen) == 2 else 1  # the solver has one plane for two classes, twice either's weights
+    solver = LogisticRegression(C=halves / (RIDGE * len(rows)), max_iter=STEPS)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # the remark says it
         solver.fit(scaled.numpy(), labels.cpu().numpy())

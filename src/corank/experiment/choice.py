@@ -11,22 +11,24 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from corank.compress import CutForecast, CutForecasts
+from scipy.stats import binom
+
+from corank.compress import CutForecast, CutForecasts, LegalCut
 from corank.experiment.compressing import Evaluated, asnetwork
 from corank.report.format import percent
 
 REMAINS = 0.25
 """Share of a loss of accuracy that fine-tuning may be hoped to leave (Cui et al. 2020, Table 1: 0 to 46 %)."""
-CHANCE_ERRORS = 3.0
-"""So many standard errors above the commonest class's share an accuracy must lie to be more than chance."""
+CHANCE = 0.01
+"""Below this probability of doing so by luck a network is better than always naming the commonest class."""
 NO_PLACE = "data flows around every hidden layer, so there is no place where the network can be cut"
 FLAT = 0.5
-"""Below this share of the held-out gradient energy in the directions, a spectrum is called flat."""
+"""Below this share of the held-out gradient energy in all measured directions, a spectrum is called flat."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Chosen:
-    """The cuts to build, in order of depth, or none and why not."""
+    """The cuts to build, cheapest first, or none and why not."""
 
     cuts: tuple[CutForecast, ...]
     reason: str
@@ -45,8 +47,6 @@ def choose(forecasts: CutForecasts, *, tolerance: float, fine_tuned: bool, most:
         return Chosen(cuts=(), reason=NO_PLACE)
     if not forecasts.cuts:
         return Chosen(cuts=(), reason=f"{forecasts.samples} samples are too few to fit a polynomial to at any place")
-    if is_chance(forecasts):
-        return Chosen(cuts=(), reason=_no_better_than_chance(forecasts))
     front = forecasts.front
     if not front:
         return Chosen(cuts=(), reason="no cut would be smaller and cheaper than the network: keep it as it is")
@@ -54,11 +54,12 @@ def choose(forecasts: CutForecasts, *, tolerance: float, fine_tuned: bool, most:
     within = [row for row in front if row.accuracy >= forecasts.accuracy - reach]
     if not within:
         return Chosen(cuts=(), reason=_too_much_lost(front[-1], forecasts, reach))
-    best_of_layer = list({row.layer: row for row in within}.values())  # accuracy ascends along the front
+    best_of_layer = {row.layer: row for row in within}.values()  # accuracy ascends along the front
+    worth_it = sorted(best_of_layer, key=lambda row: row.overall.multiply_adds)
     places = len({row.layer for row in front})
     return Chosen(
-        cuts=tuple(_spread(best_of_layer, most)),
-        reason=f"{_counted(places, 'place')} on the front of multiply-adds and accuracy, {len(best_of_layer)} "
+        cuts=tuple(_spread(worth_it, most)),
+        reason=f"{_counted(places, 'place')} on the front of multiply-adds and accuracy, {len(worth_it)} "
         f"forecast to lose no more than {100 * reach:g} points before fine-tuning",
     )
 
@@ -72,11 +73,29 @@ def best_at(forecasts: CutForecasts, layer: str, tolerance: float) -> CutForecas
     return next(row for row in there if row.accuracy >= best - tolerance / 2)
 
 
-def is_chance(forecasts: CutForecasts) -> bool:
-    """Whether the network is no better than always naming the commonest class."""
-    share = forecasts.commonest
-    error = math.sqrt(share * (1 - share) / forecasts.samples_judging)
-    return forecasts.accuracy <= share + CHANCE_ERRORS * error
+def nothing_to_keep(forecasts: CutForecasts, *, random_weights: bool = False) -> str:
+    """Why no cut of a network that has learnt nothing is worth building; empty where it has.
+
+    It has learnt nothing if its weights are random, or if it is not clearly better than always naming the commonest
+    class: a sign test on the samples where one of both is right.
+
+    Args:
+        forecasts: of the network.
+        random_weights: whether its weights are known to be random.
+    """
+    wins = (forecasts.apart + forecasts.beyond_commonest) // 2
+    luck = float(binom.sf(wins - 1, forecasts.apart, 0.5))
+    if not random_weights and luck < CHANCE:
+        return ""
+    said = (
+        "the network has random weights"
+        if random_weights
+        else f"the network is right on {percent(forecasts.accuracy)} of the validation samples, not clearly better "
+        f"than always naming the commonest class ({percent(forecasts.commonest)})"
+    )
+    flattest = min(forecasts.places, key=_held_share, default=None)
+    flat = f"; {_spread_out(flattest)}" if flattest and _held_share(flattest) < FLAT else ""
+    return f"{said}, so that a cut has nothing to keep{flat}"
 
 
 def recommend(cuts: Sequence[Evaluated], tolerance: float) -> tuple[str | None, str]:
@@ -119,7 +138,7 @@ def _why_none(cuts: Sequence[Evaluated], tolerance: float) -> str:
     small = [found for found in cuts if _is_accurate_and_small(found, tolerance)]
     if not small:
         return (
-            f"no cut keeps the validation accuracy within {100 * tolerance:g} points and is no larger: keep the "
+            f"no cut keeps the validation accuracy within {_points(tolerance)} and is no larger: keep the "
             "network as it is"
         )
     best = max(small, key=lambda found: found.compressed.storage_ratio)
@@ -127,7 +146,7 @@ def _why_none(cuts: Sequence[Evaluated], tolerance: float) -> str:
     cut, original = (f"{time.low_ms:.3g} to {time.high_ms:.3g} ms" for time in times)
     return (
         f"cutting after {asnetwork(best).layer} makes the network {best.compressed.storage_ratio:.1f} times smaller "
-        f"and keeps the validation accuracy within {100 * tolerance:g} points, but one sample is not clearly faster: "
+        f"and keeps the validation accuracy within {_points(tolerance)}, but one sample is not clearly faster: "
         f"half of the passes took {cut}, of the original {original}; keep the network as it is, or measure on a quiet "
         "machine"
     )
@@ -145,32 +164,37 @@ def _spread(front: Sequence[CutForecast], most: int) -> Sequence[CutForecast]:
     return [front[place] for place in sorted(nearest)]
 
 
-def _no_better_than_chance(forecasts: CutForecasts) -> str:
-    widest = {row.layer: row for row in forecasts.cuts}  # ranks ascend
-    flattest = min(widest.values(), key=lambda row: row.captured_heldout)
-    return (
-        f"the network is right on {percent(forecasts.accuracy)} of the validation samples, no better than always "
-        f"naming the commonest class ({percent(forecasts.commonest)}), so that a cut has nothing to keep"
-        + (f"; {_held(flattest)}" if flattest.captured_heldout < FLAT else "")
-    )
-
-
 def _too_much_lost(best: CutForecast, forecasts: CutForecasts, reach: float) -> str:
     lost = 100 * (forecasts.accuracy - best.accuracy)
+    place = next(place for place in forecasts.places if place.layer == best.layer)
+    if _held_share(place) < FLAT:
+        why = f"; {_spread_out(place)}"
+    elif best.rank < place.directions and best.rank == max(row.rank for row in forecasts.cuts):
+        why = "; a polynomial of more directions would want more samples"
+    else:
+        why = ""
     return (
-        f"even the best cut, after {best.layer}, is forecast to lose {lost:.1f} points of validation accuracy before "
-        f"fine-tuning, more than the {100 * reach:g} that are worth a trial; {_held(best)}: keep the network as it is"
+        f"even the best cut, after {best.layer} with {_counted(best.rank, 'direction')}, is forecast to lose "
+        f"{lost:.1f} points of validation accuracy before fine-tuning, more than the {100 * reach:g} that are worth a "
+        f"trial{why}: keep the network as it is"
     )
 
 
-def _held(row: CutForecast) -> str:
-    """How much of the gradients the directions of a cut hold, and whether that is little."""
-    flat = "its spectrum is flat: " if row.captured_heldout < FLAT else ""
+def _spread_out(place: LegalCut) -> str:
     return (
-        f"{flat}at {row.layer} the leading {row.rank} of {row.features:,} directions hold "
-        f"{percent(row.captured_heldout)} of the gradient energy of held-out samples"
+        f"its spectrum is flat: at {place.layer} the leading {place.directions} of {place.features:,} directions hold "
+        f"{percent(place.captured_heldout)} of the gradient energy of held-out samples"
     )
+
+
+def _held_share(place: LegalCut) -> float:
+    """The share of held-out energy, or 1 where it is not known."""
+    return 1.0 if math.isnan(place.captured_heldout) else place.captured_heldout
 
 
 def _counted(count: int, what: str) -> str:
     return f"{count} {what}" if count == 1 else f"{count} {what}s"
+
+
+def _points(share: float) -> str:
+    return "1 point" if share == 0.01 else f"{100 * share:g} points"

@@ -173,7 +173,7 @@ def run_compression(
         InputError: the folder holds something else, or the network cannot be compressed in this way.
     """
     batches = Batches(dataset.train, batch_size, shuffle=True, seed=seed)
-    options = {**compress_options(compressor, opened, dataset, batch_size), "seed": seed}
+    options = {**compress_options(compressor, opened, dataset, batch_size), "order_seed": seed}
     finished = claim(out, options, overwrite=overwrite)
     if finished is not None:
         report(f"{str(out)!r} holds this very network, finished: nothing to do")

@@ -44,7 +44,7 @@ def write_pages(recipes: Mapping[str, Recipe], store: Store, folder: Path) -> tu
     """
     if folder.exists() and not folder.is_dir():
         raise InputError(f"--out must be a folder, {str(folder)!r} is a file: name another")
-    others = {file.name: file.read_text() for file in sorted(folder.glob("*.md"))}
+    others = {file.name: file.read_text(encoding="utf-8") for file in sorted(folder.glob("*.md"))}
     by_hand = {name: text for name, text in others.items() if MADE not in text}
     made = pages(recipes, store, by_hand)
     if lost := sorted(made.keys() & by_hand.keys()):
@@ -54,7 +54,7 @@ def write_pages(recipes: Mapping[str, Recipe], store: Store, folder: Path) -> tu
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, text in made.items():
-            (folder / name).write_text(text)
+            (folder / name).write_text(text, encoding="utf-8")
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise InputError(f"{str(folder)!r} cannot be written to ({reason}): name another --out") from error

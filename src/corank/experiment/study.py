@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from corank.compress import RANKS, ASNet, CutForecast, CutForecasts, forecast_cuts
 from corank.errors import InputError
-from corank.experiment.choice import best_at, choose, recommend
+from corank.experiment.choice import best_at, choose, nothing_to_keep, recommend
 from corank.experiment.compressing import (
     EVALUATION_BATCH,
     Accuracies,
@@ -74,7 +74,7 @@ class StudyResult(Result):
         places: which of these layers may be cut.
         forecasts: of every legal cut and rank, made before any was built.
         choice: why these cuts were built, or none.
-        cuts: the cut networks, evaluated, in order of depth.
+        cuts: the cut networks, evaluated; cheapest first, or as they were asked for.
         recommendation: the layer of the recommended cut; None if none is worth it.
         reason: why.
         tolerance: the loss of validation accuracy that a recommended cut may have.
@@ -198,6 +198,7 @@ class Study:
         dataset: Dataset,
         *,
         report: Callable[[str], None] = lambda stage: None,
+        random_weights: bool = False,
         checkpoint: Checkpoint | None = None,
         foretold: Callable[[CutForecasts], None] = lambda forecasts: None,
         keep: Callable[[Evaluated, ASNet], None] = lambda found, compressor: None,
@@ -209,6 +210,7 @@ class Study:
             network: in the pixel space of the data.
             dataset: measured and fine-tuned on its training split, chosen by its validation split.
             report: told of every stage as it begins.
+            random_weights: whether the network's weights are random; then it is measured, but no cut is built.
             checkpoint: where the trainings of the cuts keep their last epoch, a folder a cut, and go on from.
             foretold: given the forecasts of all cuts before any is built.
             keep: given every cut network as it is finished, with the options that made it.
@@ -229,7 +231,7 @@ class Study:
         )  # fmt: skip
         foretold(forecasts)
         example = _example(network, dataset)
-        builds = self._chosen(capture(network, example), example, forecasts)
+        builds = self._chosen(capture(network, example), example, forecasts, random_weights)
         cuts = []
         for layer, rank in builds.cuts:
             report(f"cut at {layer}, {rank} directions")
@@ -254,8 +256,10 @@ class Study:
         enough = [k for k in RANKS if k <= LARGEST_RANK and number_of_terms(k, self.order) <= most]
         return tuple(enough) or (1,)
 
-    def _chosen(self, graph: nn.Module, example: Tensor, forecasts: CutForecasts) -> Builds:
-        """What is built: the places asked for, each with its best rank, or those that the forecasts recommend."""
+    def _chosen(self, graph: nn.Module, example: Tensor, forecasts: CutForecasts, random_weights: bool) -> Builds:
+        """What is built: places asked for, each with its best rank, or those that the forecasts recommend, or none."""
+        if forecasts.places and (reason := nothing_to_keep(forecasts, random_weights=random_weights)):
+            return Builds((), reason)
         if not self._asked:
             chosen = choose(forecasts, tolerance=self.tolerance, fine_tuned=self.epochs > 0, most=self.most_cuts)
             return Builds(tuple((row.layer, row.rank) for row in chosen.cuts), chosen.reason)

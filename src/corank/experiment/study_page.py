@@ -133,6 +133,6 @@ def _provenance(result: StudyResult, options: Mapping[str, Any], seconds: float)
 def _making(timed: Latency, epochs: int) -> dict[str, str]:
     threads = "1 thread" if timed.threads == 1 else f"{timed.threads} threads"
     return {
-        "fine-tuning": f"{epochs} epochs of distillation",
+        "fine-tuning": f"{epochs} {'epoch' if epochs == 1 else 'epochs'} of distillation",
         "latency": f"median of {timed.repeats} forward passes, {threads}, {timed.device}",
     }

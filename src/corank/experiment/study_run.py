@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from corank.compress import ASNet, CutForecasts
+from corank.errors import InputError
 from corank.experiment import run_folder
 from corank.experiment.compressing import Evaluated, compress_options, save_compressed
 from corank.experiment.networks import Opened, identity
@@ -35,6 +36,7 @@ def run_study(
     training: Training,
     out: Path,
     *,
+    random_weights: bool = False,
     overwrite: bool = False,
     report: Callable[[str], None] = lambda stage: None,
 ) -> dict[str, Any]:
@@ -49,6 +51,7 @@ def run_study(
         study: what is studied.
         training: how a network without weights is trained.
         out: the folder.
+        random_weights: whether the network is to be studied with the random weights that it has.
         overwrite: replace whatever study is there.
         report: told of every stage as it begins.
 
@@ -59,14 +62,14 @@ def run_study(
         InputError: the folder holds something else, or an option does not fit.
     """
     trained_here = None if opened.is_trained else asdict(training)
-    options = jsonable({**identity(opened, dataset), "study": asdict(study), "training": trained_here})
+    made = {"study": asdict(study), "training": trained_here, "random_weights": random_weights}
+    options = jsonable({**identity(opened, dataset), **made})
     study.check(opened.network, dataset)
     finished = _finished(out, options, overwrite)
     if finished is not None:
         report(f"{str(out)!r} holds this very study, finished: nothing to do")
         return finished
-    if overwrite:
-        shutil.rmtree(out / CHECKPOINT, ignore_errors=True)
+    _check_parts(out / CHECKPOINT, options, overwrite)
     start = time.perf_counter()
     network = opened.network
     if not opened.is_trained:
@@ -85,9 +88,11 @@ def run_study(
         run_folder.write_json(out / FORECASTS, {"options": options, "forecasts": forecasts})
 
     checkpoint = Checkpoint(out / CHECKPOINT, options=options)
+    name = f"{opened.origin.name} with random weights" if random_weights else opened.origin.name
     result = study.run(
-        opened.origin.name, network, dataset, report=report, checkpoint=checkpoint, foretold=foretold, keep=keep
-    )
+        name, network, dataset, random_weights=random_weights, report=report, checkpoint=checkpoint,
+        foretold=foretold, keep=keep,
+    )  # fmt: skip
     shutil.rmtree(checkpoint.folder, ignore_errors=True)
     return _write(out, result, dataset, options, time.perf_counter() - start)
 
@@ -102,6 +107,17 @@ def _finished(out: Path, options: dict[str, Any], overwrite: bool) -> dict[str, 
         run_folder.refuse_difference(out, "study", there.get("options"), options)
         return there
     return None
+
+
+def _check_parts(folder: Path, options: dict[str, Any], overwrite: bool) -> None:
+    """Refuse what an interrupted study with other options left of its trainings, or delete it, before any work."""
+    if overwrite:
+        shutil.rmtree(folder, ignore_errors=True)
+    for part in sorted(folder.glob("*/")):
+        try:
+            Checkpoint(part, options=options).check()
+        except InputError as error:
+            raise InputError(f"{error}; or add --overwrite") from error
 
 
 def _clear(out: Path) -> None:

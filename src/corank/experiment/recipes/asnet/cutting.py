@@ -139,9 +139,12 @@ def _cut(options: Cutting, teacher: Teacher, layer: int, rank: int, seed: int, u
     """What the store keeps of a cut network; trainings that were stopped go on from the folder `unfinished`."""
     compressor = ASNet(
         layer=layer, rank=rank, order=ORDER, samples=options.gradients, epochs=options.epochs,
-        pre_rate=options.pre_rate, sparse="l1" if options.sparse_epochs else None,
-        sparse_epochs=options.sparse_epochs or 1, sparse_weight=options.sparse_weight, seed=seed,
+        pre_rate=options.pre_rate, seed=seed,
     )  # fmt: skip
+    if options.sparse_epochs:
+        compressor = replace(
+            compressor, sparse="l1", sparse_epochs=options.sparse_epochs, sparse_weight=options.sparse_weight
+        )
     batches = Batches(teacher.data.train, BATCH_SIZE, shuffle=True, seed=seed)
     small = compressor.compress(teacher.network, batches, checkpoint=unfinished)
     states = {"before": small.fitted, "final": small.network} | ({"after": small.tuned} if small.training else {})

@@ -30,7 +30,7 @@ def _late_layers_hold_most(rows: Sequence[Mapping[str, Any]]) -> bool | None:
     held = {row["layer"]: row["parameters"] for row in rows}
     if set(held) != set(_LAYERS):
         return None
-    late = sum(held[layer] for layer in _LAYERS[-len(_LAYERS) // 3 :])
+    late = sum(held[layer] for layer in _LAYERS[-(len(_LAYERS) // 3) :])
     return bool(2 * late > sum(held.values()))
 
 
