@@ -57,10 +57,11 @@ def choose(forecasts: CutForecasts, *, tolerance: float, fine_tuned: bool, most:
     best_of_layer = {row.layer: row for row in within}.values()  # accuracy ascends along the front
     worth_it = sorted(best_of_layer, key=lambda row: row.overall.multiply_adds)
     places = len({row.layer for row in front})
+    cuts = tuple(_spread(worth_it, most))
     return Chosen(
-        cuts=tuple(_spread(worth_it, most)),
-        reason=f"{_counted(places, 'place')} on the front of multiply-adds and accuracy, {len(worth_it)} "
-        f"forecast to lose no more than {100 * reach:g} points before fine-tuning",
+        cuts=cuts,
+        reason=f"{len(cuts)} of {_counted(places, 'place')} on the front of multiply-adds and accuracy; "
+        f"{_counted(len(worth_it), 'place')} would lose no more than {100 * reach:g} points before fine-tuning",
     )
 
 

@@ -25,7 +25,7 @@ LEGEND = """\
 A number stands as *ours (printed)*, with the digits that were printed; ✗ marks one that differs by more than the
 tolerance, – one that was not run. With several seeds ours is mean ± standard deviation, and the mean is compared. The
 tolerances and their reasons were set before the first run. *Better* and *worse* say on which side of the printed
-number ours lies."""
+number ours lies. Commands find data under `CORANK_DATA` and trained teachers under `CORANK_WEIGHTS`."""
 
 
 def write_pages(recipes: Mapping[str, Recipe], store: Store, folder: Path) -> tuple[Path, ...]:
