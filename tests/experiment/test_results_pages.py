@@ -220,3 +220,11 @@ def test_of_a_store_only_cells_go_under_version_control(tmp_path: Path) -> None:
         cwd=tmp_path, capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert sorted(listed.stdout.split()) == sorted(kept)
+
+
+def test_a_run_folder_is_not_written_into(recipe: Recipe, store: Store, tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run/description.json").write_text("{}")
+    with pytest.raises(InputError, match="is a run folder, not one for pages: name another"):
+        write_pages({recipe.name: recipe}, store, tmp_path / "run")
+    assert [file.name for file in (tmp_path / "run").iterdir()] == ["description.json"]

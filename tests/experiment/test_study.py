@@ -13,6 +13,7 @@ from torch import nn
 from corank.compress import ASNet
 from corank.errors import InputError
 from corank.experiment import Accuracies, Evaluated, Opened, Origin, Study, StudyResult, accuracies, recommend
+from corank.experiment.forecast_section import forecast_section, forecast_table
 from corank.network import cost, cut
 from corank.train import fit
 from corank.zoo import Batches, Dataset
@@ -84,6 +85,22 @@ def test_forecasts_come_before_any_cut_and_hold_for_all_legal_places(
     example = torch.zeros(2, *pixels.shape)
     for place in result.places:
         assert place.pre == cost(cut(opened.network, place.layer, example).pre, pixels.shape)
+
+
+def test_the_table_of_forecasts_shows_what_came_out_before_fine_tuning(
+    studied: tuple[Opened, Dataset, StudyResult, list[ASNet]],
+) -> None:
+    result = studied[2]
+    before = Accuracies(validation=0.123, test=0.456)
+    changed = replace(result, cuts=tuple(replace(found, untuned=before) for found in result.cuts))
+    came_out = {row[0]: row[4] for row in forecast_table(changed).rows}
+    built = {found.compressed.layer for found in result.cuts}
+    assert {layer for layer, value in came_out.items() if value == 0.123} == built
+    assert set(came_out) == {place.layer for place in result.forecasts.places}
+    section = forecast_section(changed)
+    assert section is not None
+    worst = max(abs(0.123 - said.accuracy) for found in result.cuts if (said := result.forecast_of(found)))
+    assert f"within {100 * worst:.1f} points" in section.text[-1]
 
 
 def test_what_came_out_is_what_was_forecast(make_opened: Make, pixels: Dataset) -> None:

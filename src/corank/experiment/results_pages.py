@@ -44,6 +44,8 @@ def write_pages(recipes: Mapping[str, Recipe], store: Store, folder: Path) -> tu
     """
     if folder.exists() and not folder.is_dir():
         raise InputError(f"--out must be a folder, {str(folder)!r} is a file: name another")
+    if (folder / "description.json").is_file():
+        raise InputError(f"--out {str(folder)!r} is a run folder, not one for pages: name another")
     others = {file.name: file.read_text(encoding="utf-8") for file in sorted(folder.glob("*.md"))}
     by_hand = {name: text for name, text in others.items() if MADE not in text}
     made = pages(recipes, store, by_hand)

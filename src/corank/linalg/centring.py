@@ -64,6 +64,9 @@ def centred(singular_values: Tensor, right_vectors: Tensor, mean: Tensor, rows: 
     step = torch.cat([within, length[None]])
     squares, turns = torch.linalg.eigh(small - rows * torch.outer(step, step))
     squares, turns = squares.flip(0), turns.flip(1)
-    least = 8 * rounding * values.square().amax() if known else 0.0  # both terms of a difference are off by some eps
+    eps = torch.finfo(right_vectors.dtype).eps
+    least = (
+        eps * (known + 16) * values.square().amax() if known else 0.0
+    )  # a difference of two that are off by some eps
     left = min(known, int((squares > least).sum()))
     return squares[:left].sqrt(), (turns[:, :left].T @ axes).to(right_vectors.dtype)
