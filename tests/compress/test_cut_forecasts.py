@@ -190,6 +190,8 @@ def test_ranks_that_the_samples_cannot_determine_are_left_out(trained: tuple[nn.
     network, train, others = trained
     found = forecast_cuts(network, measured(network, train).layers, train[:1], others, order=5, ranks=[2, 7])
     assert {row.rank for row in found.cuts} == {2}  # 52 samples: 21 coefficients, but not 56 of three directions
+    most = forecast_cuts(network, measured(network, train).layers, train * 4, others, order=25, ranks=[2, 3])
+    assert {row.rank for row in most.cuts} == {2}  # 7,680 samples: 351 coefficients, but not 3,276
 
 
 def test_at_most_five_thousand_samples_judge(trained: tuple[nn.Module, Data, Data]) -> None:

@@ -157,7 +157,7 @@ class ASNet(Compressor):
             idle |= dict.fromkeys(("fit", "basis", "ridge"), "the head 'logistic'")
         if self.sparse is None:
             idle |= dict.fromkeys(
-                ("sparse_weight", "sparse_epochs", "sparse_pre_rate", "sparse_head_rate"), "no sparse"
+                ("sparse_weight", "sparse_epochs", "sparse_pre_rate", "sparse_head_rate"), "sparse None"
             )
         defaults = {option.name: option.default for option in fields(self)}
         for name, beside in idle.items():

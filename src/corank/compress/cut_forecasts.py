@@ -32,6 +32,7 @@ RANKS = (1, 2, 3, 5, 7, 10, 15, 20, 25, 35, 50, 75, 100)
 RIDGE = 1e-8
 FORECAST_SAMPLES_PER_TERM = 3
 LEAST_SAMPLES_PER_TERM = 1.5
+MOST_TERMS = 3000  # of a polynomial that is fitted at every place: their squares are kept, and solved in seconds
 JUDGING_SAMPLES = 5000
 CHUNK = 1024
 GUARD = 1e-10  # of a variance that others explain, relative to their mean
@@ -174,7 +175,7 @@ def forecast_cuts(
         judging: batches that took no part in training, such as a validation split; at most 5,000 samples are read.
         order: of the polynomial.
         ranks: that are of interest; one above a layer's directions becomes their number, one with fewer than three
-            samples for two coefficients is left out.
+            samples for two coefficients, or with more than 3,000 of these, is left out.
         available: how many samples `batches` hold; counted if not given.
 
     Raises:
@@ -266,7 +267,8 @@ def _legal(network: nn.Module, layers: Sequence[ActiveLayer], example: Tensor) -
 
 def _affordable(found: ActiveLayer, ranks: Sequence[int], order: int, usable: int) -> list[int]:
     most = len(found.directions)
-    enough = [k for k in {min(k, most) for k in ranks} if LEAST_SAMPLES_PER_TERM * number_of_terms(k, order) <= usable]
+    largest = min(MOST_TERMS, usable / LEAST_SAMPLES_PER_TERM)
+    enough = [k for k in {min(k, most) for k in ranks} if number_of_terms(k, order) <= largest]
     return sorted(enough)
 
 

@@ -22,6 +22,10 @@ REMAINS = 0.25
 CHANCE = 0.01
 """Below this probability of doing so by luck a network is better than always naming the commonest class."""
 NO_PLACE = "data flows around every hidden layer, so there is no place where the network can be cut"
+NO_POLYNOMIAL = (
+    "no polynomial of so many directions can be forecast: it has more coefficients than the samples determine, or more "
+    "than 3,000; lower the rank or the order, or name the layer"
+)
 FLAT = 0.5
 """Below this share of the held-out gradient energy in all measured directions, a spectrum is called flat."""
 
@@ -46,7 +50,7 @@ def choose(forecasts: CutForecasts, *, tolerance: float, fine_tuned: bool, most:
     if not forecasts.places:
         return Chosen(cuts=(), reason=NO_PLACE)
     if not forecasts.cuts:
-        return Chosen(cuts=(), reason=f"{forecasts.samples} samples are too few to fit a polynomial to at any place")
+        return Chosen(cuts=(), reason=NO_POLYNOMIAL)
     front = forecasts.front
     if not front:
         return Chosen(cuts=(), reason="no cut would be smaller and cheaper than the network: keep it as it is")
@@ -193,9 +197,9 @@ def _held_share(place: LegalCut) -> float:
     return 1.0 if math.isnan(place.captured_heldout) else place.captured_heldout
 
 
-def _counted(count: int, what: str) -> str:
-    return f"{count} {what}" if count == 1 else f"{count} {what}s"
-
-
 def _points(share: float) -> str:
-    return "1 point" if share == 0.01 else f"{100 * share:g} points"
+    return _counted(round(100 * share, 6), "point")
+
+
+def _counted(count: float, what: str) -> str:
+    return f"{count:g} {what}" if count == 1 else f"{count:g} {what}s"

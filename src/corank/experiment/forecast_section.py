@@ -31,7 +31,7 @@ def forecast_section(result: StudyResult) -> Section | None:
             f"polynomials of the active variables, fitted on {forecasts.samples:,} training samples and judged on "
             f"{forecasts.samples_judging:,} of the validation split, where the network itself is right on "
             f"{percent(forecasts.accuracy)}. What fine-tuning wins back is not in them.",
-            f"What was built: {result.choice}.",
+            f"{'What was built' if result.cuts else 'Nothing was built'}: {result.choice}.",
             *_error_in_words(built),
         ),
         tables=(forecast_table(result),),

@@ -15,6 +15,7 @@ from typing import NamedTuple
 from torch import Tensor, nn
 
 from corank.compress import RANKS, ASNet, CutForecast, CutForecasts, forecast_cuts
+from corank.compress.fits import ADVISABLE
 from corank.errors import InputError
 from corank.experiment.choice import best_at, choose, nothing_to_keep, recommend
 from corank.experiment.compressing import (
@@ -34,9 +35,7 @@ from corank.train import Checkpoint
 from corank.train.evaluate import device_of
 from corank.zoo.data import Batches, Dataset
 
-SAMPLES_PER_TERM = 5
 LARGEST_RANK = 50
-MOST_TERMS = 3000  # of a polynomial that is fitted at every place, in seconds each
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -252,7 +251,7 @@ class Study:
         """The ranks that are forecast: the one asked for, or those that the samples determine well."""
         if self.rank is not None:
             return (self.rank,)
-        most = min(MOST_TERMS, samples * (1 - 1 / HELD_OUT_EVERY) / SAMPLES_PER_TERM)
+        most = samples * (1 - 1 / HELD_OUT_EVERY) / ADVISABLE
         enough = [k for k in RANKS if k <= LARGEST_RANK and number_of_terms(k, self.order) <= most]
         return tuple(enough) or (1,)
 

@@ -67,8 +67,8 @@ def _draw(canvas: Canvas, found: CutForecasts, built: Sequence[CameOut]) -> None
         [found.network.multiply_adds], [found.accuracy], marker="D", markersize=7, color=INK.light, clip_on=False,
         zorder=4,
     )  # fmt: skip
-    for made in built:
-        _came_out(axes, made, found.network.multiply_adds)
+    for line, made in enumerate(built):
+        _came_out(axes, made, found.network.multiply_adds, line)
 
 
 def _axes(canvas: Canvas, found: CutForecasts) -> Axes:
@@ -93,14 +93,15 @@ def _dots(axes: Axes, rows: Sequence[CutForecast], line: str, dot: str, size: fl
     )  # fmt: skip
 
 
-def _came_out(axes: Axes, made: CameOut, widest: int) -> None:
-    """A cross, and the name of the cut on the side where there is room."""
+def _came_out(axes: Axes, made: CameOut, widest: int, line: int) -> None:
+    """A cross, and the name of the cut on the side where there is room, each name a line lower than the one before."""
     x = made.forecast.overall.multiply_adds
     axes.plot([x], [made.accuracy], marker="X", markersize=9, color=SECOND.light, markeredgecolor=PAPER.light, zorder=5)
     is_left = x < widest / 2
     axes.annotate(
-        f"{made.forecast.layer}, {made.forecast.rank}", (x, made.accuracy), xytext=(9 if is_left else -9, -11),
-        textcoords="offset points", ha="left" if is_left else "right", va="top", size=SMALL, color=SECOND.light,
+        f"{made.forecast.layer}, {made.forecast.rank}", (x, made.accuracy),
+        xytext=(9 if is_left else -9, -11 - 1.3 * SMALL * line), textcoords="offset points",
+        ha="left" if is_left else "right", va="top", size=SMALL, color=SECOND.light,
     )  # fmt: skip
 
 
