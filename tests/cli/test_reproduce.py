@@ -73,7 +73,7 @@ def test_status_says_of_every_recipe_what_is_done(corank: Corank) -> None:
 def test_pages_say_what_is_in_the_store(corank: Corank, here: Path) -> None:
     assert corank(*FIGURE4).code == 0
     said = corank("reproduce", "pages", "--out", "pages")
-    assert (said.code, said.out.split()) == (0, ["pages/README.md", "pages/asnet.md"])
+    assert (said.code, said.out.split()) == (0, ["pages/README.md", "pages/asnet.md", "pages/ron.md"])
     assert "0.00 (0)" in (here / "pages/asnet.md").read_text()
     (here / "README.md").write_text("# Mine\n")
     assert_refused(corank("reproduce", "pages", "--out", "."), "README.md")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 from typing import final
 
@@ -10,10 +11,11 @@ from torch import nn
 from corank.compress import Compressed, Compressor
 from corank.errors import InputError
 from corank.measure import Batches
-from corank.network import Cost, cost
+from corank.network import Change, Cost, capture, changes_between, cost
 from corank.train import Checkpoint
 
 NOTHING = Cost(parameters=1, storage_bytes=1, multiply_adds=1)
+LIE = Change(layer="0", kind="linear", was=(30, 4), now=(1, 1), what="narrowed")
 DATA = [(torch.randn(6, 4), torch.tensor([0, 1, 2, 0, 1, 2]))]
 
 
@@ -28,11 +30,15 @@ class Boastful(Compressor):
 
     outputs: int = 3
     spoil: bool = False
+    returned: nn.Module | None = None
 
-    def _compress(self, network: nn.Module, batches: Batches, checkpoint: Checkpoint | None) -> Compressed:
+    def _compress(
+        self, network: nn.Module, batches: Batches, validation: Batches | None, checkpoint: Checkpoint | None
+    ) -> Compressed:
         if self.spoil:
             network[0].weight.data.mul_(0.5)
-        return Compressed(network=nn.Linear(4, self.outputs), original=NOTHING, overall=NOTHING)
+        made = nn.Linear(4, self.outputs) if self.returned is None else self.returned
+        return Compressed(network=made, original=NOTHING, overall=NOTHING, changes=(LIE,))
 
 
 def test_the_base_counts_the_cost_itself() -> None:
@@ -44,6 +50,24 @@ def test_the_base_counts_the_cost_itself() -> None:
     assert made.storage_ratio == (4 * 30 + 30 + 30 * 3 + 3) / 15
     assert made.multiply_adds_ratio == (4 * 30 + 30 * 3) / 12
     assert made.row()["storage ratio"] == made.storage_ratio
+
+
+def test_the_base_says_itself_what_was_changed() -> None:
+    network = net()
+    made = Boastful().compress(network, DATA)
+    assert made.changes == changes_between(network, made.network)
+    assert {row.layer: row.what for row in made.changes} == {"0": "removed", "2": "removed", "weight": "new"}
+
+
+def test_an_unchanged_network_is_refused_with_what_to_do() -> None:
+    network = net().eval()
+    for copied in (copy.deepcopy(network), capture(copy.deepcopy(network), DATA[0][0])):
+        with pytest.raises(InputError, match=r"the network is unchanged: .* ask Boastful for a smaller one") as caught:
+            Boastful(returned=copied).compress(network, DATA)
+        assert "\n" not in str(caught.value)
+    with torch.no_grad():
+        next(copied.parameters()).add_(1e-6)
+    assert Boastful(returned=copied).compress(network, DATA).changes[0].what == "retrained"
 
 
 def test_outputs_of_another_shape_are_a_defect() -> None:

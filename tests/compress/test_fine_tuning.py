@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -11,8 +14,10 @@ from torch import Tensor, nn
 
 from corank.compress import ASNetwork, Sparsified
 from corank.compress.asnet import HEAD
+from corank.compress.fine_tuning import ByDistillation, ByLabels, Tuning, recovered
+from corank.errors import InputError
 from corank.network import GraphNetwork, cost, evaluation_mode, load_graph, save_graph
-from corank.train import Distillation
+from corank.train import Checkpoint, Distillation, History, Plateau, accuracy
 
 from .plane import data, net, small, untuned
 
@@ -183,3 +188,104 @@ def test_seeds_differ_where_there_is_noise() -> None:
         return torch.cat([value.detach().flatten() for value in made.network.parameters()])
 
     assert not torch.equal(numbers(0), numbers(1))
+
+
+# What all compressors recover by
+
+
+def student() -> nn.Sequential:
+    torch.manual_seed(3)
+    return nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 12), nn.BatchNorm1d(12), nn.ReLU(), nn.Linear(12, 3))
+
+
+DISTILLED, LABELLED = ByDistillation(beta=0.3, pre_rate=1e-2, head_rate=1e-3, new="4."), ByLabels(learning_rate=0.1)
+
+
+def tuned(tuning: Tuning, **options: Any) -> tuple[nn.Sequential, History]:
+    made, history = recovered(student(), net(), data(), tuning, **{"epochs": 2, "validation": data()[:5], **options})
+    assert history is not None
+    return made, history
+
+
+def same(one: nn.Module, other: nn.Module) -> bool:
+    first, second = one.state_dict(), other.state_dict()
+    return all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_learning_labels_is_the_loop_of_the_thesis() -> None:
+    """Momentum 0.9, weight decay 1e-4, cross-entropy of the labels alone; no accuracy halves the rate so soon."""
+    plain = student().train()
+    optimiser = torch.optim.SGD(plain.parameters(), lr=1e-2, momentum=0.9, weight_decay=1e-4)
+    for _ in range(2):
+        for x, y in data():
+            optimiser.zero_grad()
+            nn.functional.cross_entropy(plain(x), y).backward()
+            optimiser.step()
+    assert same(tuned(ByLabels())[0], plain)
+
+
+def test_distilling_is_adam_with_two_rates_that_fall_as_half_a_cosine() -> None:
+    """Without batch norm, before which a bias has a gradient of rounding alone, which Adam turns into whole steps."""
+    torch.manual_seed(3)
+    plain, teacher, done = nn.Sequential(nn.Linear(2, 12), nn.ReLU(), nn.Linear(12, 3)), net(), 0
+    made, _ = recovered(plain, teacher, data(), replace(DISTILLED, new="2."), epochs=2)
+    optimiser = torch.optim.Adam([{"params": plain[0].parameters()}, {"params": plain[2].parameters()}])
+    for _ in range(2):
+        for x, y in data():
+            for group, rate in zip(optimiser.param_groups, (1e-2, 1e-3), strict=True):
+                group["lr"] = rate * (1 + math.cos(math.pi * (done + 0.5) / (2 * len(data())))) / 2
+            optimiser.zero_grad()
+            with torch.no_grad():
+                probabilities = 0.3 * teacher(x).softmax(1) + 0.7 * nn.functional.one_hot(y, 3)
+            (-(probabilities * plain(x).log_softmax(1)).sum(1).mean()).backward()
+            optimiser.step()
+            done += 1
+    for value, expected in zip(made.parameters(), plain.parameters(), strict=True):
+        assert torch.allclose(value, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("tuning", [DISTILLED, LABELLED])
+def test_the_student_stays_and_its_trained_copy_is_that_of_the_last_epoch(tuning: Tuning) -> None:
+    before = student()
+    made, history = recovered(before, net(), data(), tuning, epochs=3, validation=data()[:5])
+    assert same(before, student())
+    assert history is not None
+    assert [row.epoch for row in history.rows] == [1, 2, 3]
+    assert history.rows[-1].validation_accuracy == accuracy(made, data()[:5])
+    assert history.rows[-1].loss < history.rows[0].loss
+    assert recovered(before, net(), data(), tuning, epochs=0) == (before, None)
+
+
+def test_the_rate_of_learning_labels_follows_the_validation_accuracy() -> None:
+    schedule = Plateau(patience=1)
+    _, history = tuned(replace(LABELLED, schedule=schedule), epochs=8)
+    found = [row.validation_accuracy or 0.0 for row in history.rows]
+    assert [row.learning_rate for row in history.rows] == [
+        0.1 * schedule.factor_after(found[:epoch]) for epoch in range(8)
+    ]
+    assert history.rows[-1].learning_rate < 0.1
+    with pytest.raises(InputError, match="follows the validation accuracy: give validation batches") as caught:
+        recovered(student(), net(), data(), LABELLED, epochs=1)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("tuning", [DISTILLED, replace(LABELLED, schedule=Plateau(patience=1))])
+def test_a_recovery_that_was_stopped_goes_on_to_the_same_bits(
+    tuning: Tuning, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, expected = tuned(tuning, epochs=6)
+    save = Checkpoint.save
+
+    def stop(self: Checkpoint, *rest: Any) -> None:
+        save(self, *rest)
+        if len(rest[2].rows) == 4:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Checkpoint, "save", stop)
+        with pytest.raises(KeyboardInterrupt):
+            tuned(tuning, epochs=6, checkpoint=Checkpoint(tmp_path), name="second")
+    assert [path.name for path in tmp_path.glob("second/*")] == ["epoch-4"]
+    made, history = tuned(tuning, epochs=6, checkpoint=Checkpoint(tmp_path), name="second")
+    assert same(made, whole)
+    assert [replace(row, seconds=0) for row in history.rows] == [replace(row, seconds=0) for row in expected.rows]

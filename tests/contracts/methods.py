@@ -22,7 +22,9 @@ from corank.discover import methods_of
 from corank.measure import Measure
 from corank.network import Normalised
 
-OPTIONS: dict[str, Any] = {"layer": "network.0", "rank": 2, "epochs": 1, "folds": 2}
+OPTIONS: dict[str, Any] = {
+    "layer": "network.0", "rank": 2, "epochs": 1, "folds": 2, "multiply_adds_ratio": 1.2, "multiple": 1,
+}  # fmt: skip
 """By the name of an option: taken wherever a method has it."""
 
 READ_NO_DATA = {"measure weight-spectrum"}

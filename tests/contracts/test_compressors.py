@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from corank.compress import Compressed
 from corank.errors import InputError
-from corank.network import GraphNetwork, cost, load_graph, save_graph
+from corank.network import GraphNetwork, Weighted, cost, load_graph, save_graph, weighted_layers
+from corank.train import accuracy
 
 from ..compress import polynomial
 from .methods import COMPRESSORS, Data, Snapshot, data, leaves, lively, options_of, smallest, timeless
@@ -47,6 +48,42 @@ def test_the_cost_is_that_of_the_network_that_is_returned(name: str) -> None:
     assert made.overall.parameters == sum(value.numel() for value in made.network.parameters())
     assert made.storage_ratio == made.original.storage_bytes / made.overall.storage_bytes
     assert made.multiply_adds_ratio == made.original.multiply_adds / made.overall.multiply_adds
+
+
+def test_its_changes_are_those_between_both_networks(name: str) -> None:
+    network = lively()
+    made = compressed(name, network)
+    one, other = ({layer.name: layer for layer in weighted_layers(each)} for each in (network, made.network))
+    assert {row.layer for row in made.changes} == one.keys() | other.keys()
+    assert {row.what for row in made.changes} != {"kept"} or made.overall != made.original
+    for row in made.changes:
+        was, now = one.get(row.layer), other.get(row.layer)
+        assert row.was == (None if was is None else tuple(was.weight.shape))
+        assert row.now == (None if now is None else tuple(now.weight.shape))
+        assert (row.what == "new") == (was is None)
+        assert (row.what == "removed") == (now is None)
+        if was is not None and now is not None and was.weight.shape == now.weight.shape:
+            assert row.what == ("kept" if all(map(torch.equal, pair(was), pair(now))) else "retrained")
+    assert made.why
+    assert "\n" not in made.why
+
+
+def pair(layer: Weighted) -> tuple[Tensor, Tensor]:
+    """The weight and the bias, or nothing."""
+    return layer.weight, torch.zeros(0) if layer.bias is None else layer.bias
+
+
+def test_training_is_told_and_what_it_began_with_is_kept(name: str) -> None:
+    if "epochs" not in options_of(COMPRESSORS[name]):
+        pytest.skip("the method does not train")
+    method, validation = smallest(COMPRESSORS[name]), data(2)
+    made = method.compress(lively(), data(), validation=validation)
+    assert len(made.training.rows) == method.epochs
+    assert made.training.rows[-1].validation_accuracy == accuracy(made.network, validation)
+    shapes = [{key: value.shape for key, value in each.named_parameters()} for each in (made.fitted, made.network)]
+    assert shapes[0] == shapes[1]
+    pairs = zip(made.fitted.parameters(), made.network.parameters(), strict=True)
+    assert not all(torch.equal(*values) for values in pairs)
 
 
 def test_it_saves_and_loads_bit_for_bit(name: str, tmp_path: Path) -> None:

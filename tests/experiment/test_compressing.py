@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, final
 
 import pytest
 import torch
+from torch import nn
 
-from corank.compress import ASNet
+import corank
+from corank.compress import ASNet, Compressed, Compressor
+from corank.compress.fine_tuning import ByLabels, recovered
 from corank.errors import InputError
 from corank.experiment import Opened, accuracies, compress_and_evaluate, load_run
-from corank.experiment.compressing import asnetwork, run_compression
-from corank.network import cost
+from corank.experiment.compressing import compress_options, run_compression, save_compressed
+from corank.experiment.evaluated import asnetwork
+from corank.network import Cost, capture, changes_between, cost
 from corank.train import Checkpoint, accuracy
 from corank.zoo import Batches, Dataset
 
@@ -79,6 +83,89 @@ def test_a_run_holds_the_smaller_network_and_its_numbers(make_opened: Make, pixe
     assert overall["parameters"] == cost(again.network, pixels.shape).parameters
     wanted = {"method": "ASNet", "rank": 2, "batch_size": 32, "seed": 0, "order_seed": 3}
     assert wanted.items() <= again.description["options"].items()
+
+
+def test_a_description_says_what_was_changed_what_was_left_and_what_came_of_it(
+    make_opened: Make, pixels: Dataset, tmp_path: Path
+) -> None:
+    opened = make_opened("residual")
+    run_compression(opened, pixels, METHOD, tmp_path, batch_size=32)
+    described: Any = json.loads((tmp_path / "description.json").read_text())
+    small = corank.load(tmp_path)
+    before, after = cost(opened.network, pixels.shape), cost(small, pixels.shape)
+    assert described["target"] is None
+    assert described["reached"] == {
+        **after.row(),
+        "parameters_ratio": before.parameters / after.parameters,
+        "storage_ratio": before.storage_bytes / after.storage_bytes,
+        "multiply_adds_ratio": before.multiply_adds / after.multiply_adds,
+    }
+    assert described["accuracy"]["original"] == accuracies(opened.network, pixels).to_dict()
+    assert described["accuracy"]["after_recovery"] == accuracies(small, pixels).to_dict()
+    assert described["accuracy"]["before_recovery"] not in (None, described["accuracy"]["after_recovery"])
+    assert {name: [row["batch"] for row in rows] for name, rows in described["latency"].items()} == {
+        "original": [1, 64], "compressed": [1, 64]
+    }  # fmt: skip
+    assert described["changes"] == [row.to_dict() for row in changes_between(opened.network, small)]
+    assert {row["layer"]: row["what"] for row in described["changes"]} == {
+        "stem": "retrained", "first": "removed", "second": "removed", "out": "removed", "asnet.subspace": "new",
+        "asnet.coefficients": "new",
+    }  # fmt: skip
+    assert described["why"] == (
+        "everything after 1 was replaced by a polynomial of order 2 of 2 active directions of the 144 features there; "
+        "what is in front was only fine-tuned"
+    ).replace("after 1", f"after {load_run(tmp_path).metrics['compressed']['layer']}")
+
+
+def test_what_is_aimed_at_is_written_beside_what_was_reached(
+    make_opened: Make, pixels: Dataset, tmp_path: Path
+) -> None:
+    opened, method = make_opened("residual"), replace(METHOD, epochs=0)
+    found = compress_and_evaluate(opened.network, method, Batches(pixels.train, 32), pixels, seconds=0.02)
+    options = compress_options(method, opened, pixels, 32)
+    save_compressed(tmp_path, found, opened.origin, pixels, options, 1.0, target={"multiply_adds_ratio": 2.0})
+    described = json.loads((tmp_path / "description.json").read_text())
+    assert described["target"] == {"multiply_adds_ratio": 2.0}
+    assert described["accuracy"]["before_recovery"] is None
+    assert described["why"].endswith("what is in front is as it was")
+    assert {row["layer"]: row["what"] for row in described["changes"]}["stem"] == "kept"
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Smallest(Compressor):
+    """A linear map, trained as the thesis has it: a method that the experiment knows nothing of."""
+
+    epochs: int = 0
+
+    def _compress(self, network: nn.Module, batches: Any, validation: Any, checkpoint: Checkpoint | None) -> Compressed:
+        x, y = next(iter(batches))
+        torch.manual_seed(0)
+        fitted = capture(nn.Sequential(nn.Flatten(), nn.Linear(x[0].numel(), int(y.max()) + 1)), x)
+        small, training = recovered(
+            fitted, network, batches, ByLabels(), epochs=self.epochs, validation=validation, checkpoint=checkpoint
+        )
+        free = Cost(parameters=0, storage_bytes=0, multiply_adds=0)
+        return Compressed(network=small, fitted=fitted, training=training, original=free, overall=free)
+
+
+@pytest.mark.parametrize("epochs", [0, 2])
+def test_any_compressor_makes_a_run_and_chooses_on_the_validation_split(
+    make_opened: Make, pixels: Dataset, tmp_path: Path, epochs: int
+) -> None:
+    opened = make_opened("residual")
+    run = run_compression(opened, pixels, Smallest(epochs=epochs), tmp_path, batch_size=32)
+    page, described = (tmp_path / "index.html").read_text(), run.description
+    assert described["why"] == "the network was made smaller"
+    assert {row["layer"]: row["what"] for row in described["changes"]} == {
+        "stem": "removed", "first": "removed", "second": "removed", "out": "removed", "1": "new"
+    }  # fmt: skip
+    assert (described["accuracy"]["before_recovery"] is None) == (epochs == 0)
+    assert ("before fine-tuning" in page) == ("The training" in page) == (epochs > 0)
+    if epochs:
+        rows = run.metrics["compressed"]["training"]["rows"]
+        assert rows[-1]["validation_accuracy"] == accuracy(run.network, Batches(pixels.validation, 7))
+        assert rows[-1]["validation_accuracy"] == described["accuracy"]["after_recovery"]["validation"]
 
 
 def test_a_cut_network_is_cut_again(make_opened: Make, pixels: Dataset, tmp_path: Path) -> None:

@@ -38,7 +38,9 @@ def text_of(recipe: Recipe, papers: Path) -> str:
 @each_recipe
 def test_every_printed_number_stands_in_the_text_of_its_table(recipe: Recipe, papers: Path) -> None:
     words = Counter(re.findall(r"-?\d+(?:[./]\d+)?", text_of(recipe, papers)))
-    claimed = Counter(number.printed for number in read_printed(recipe.printed).numbers)
+    printed = read_printed(recipe.printed)
+    claimed = Counter(number.printed for number in printed.numbers)
+    claimed.update(text for other in printed.quoted for text in other.numbers.values())
     assert {text: count for text, count in claimed.items() if words[text] < count} == {}
 
 
@@ -58,6 +60,8 @@ def test_printed_numbers_belong_to_columns_and_cells_of_the_paper(recipe: Recipe
         assert number.column in columns
         assert dict(number.axes) in cells
         assert len(number.tolerance.reason.split()) > 5
+    for other in read_printed(recipe.printed).quoted:
+        assert set(other.numbers) <= columns
 
 
 @each_recipe

@@ -97,6 +97,17 @@ def test_nothing_that_must_be_known_is_left_out(recipe: Recipe, store: Store) ->
         assert version in page
 
 
+def test_numbers_of_other_methods_are_quoted_and_not_compared(recipe: Recipe, store: Store) -> None:
+    before = state_of(recipe, "quick", store)
+    with recipe.printed.open("a") as file:
+        file.write('\n[[quoted]]\nname = "Dolls"\nmean = "0.7"\n')
+        file.write('\n[[quoted]]\nname = "Tops"\nmean = "-0.20"\nsize = "3"\n')
+    page = made(recipe, store)["toys.md"]
+    assert tables(page) == [[["", "mean", "size"], ["Dolls", "0.7", ""], ["Tops", "-0.20", "3"]]]
+    assert "other methods, which are not computed here" in page
+    assert state_of(recipe, "quick", store) == before
+
+
 def test_small_cases_are_no_reproductions(recipe: Recipe, store: Store) -> None:
     (stand_in,) = (cell for cell in recipe.cells("smoke") if cell.stands_in)
     work([recipe], [stand_in], Bench(store))
@@ -140,14 +151,15 @@ def test_the_front_page_counts_and_links(tmp_path: Path) -> None:
     recipes, store = find_recipes(), Store(tmp_path)
     work([recipes["asnet/figure4"]], recipes["asnet/figure4"].cells("smoke"), Bench(store))
     text = pages(recipes, store)
-    (table,) = tables(text["README.md"])
+    front = tables(text["README.md"])
+    assert len(front) == len({name.partition("/")[0] for name in recipes}), "a table a paper"
     total = Counter(
         number.verdict
         for name, recipe in recipes.items()
         for number in state_of(recipe, "smoke" if name == "asnet/figure4" else "paper", store).numbers
     )
-    counts = [[int(count) for count in row[2:]] for row in table[1:] if row[2] != "–"]
-    assert [sum(column) for column in zip(*counts, strict=True)] == [total[verdict] for verdict in table[0][2:]]
+    counts = [[int(count) for count in row[2:]] for table in front for row in table[1:] if row[2] != "–"]
+    assert [sum(column) for column in zip(*counts, strict=True)] == [total[verdict] for verdict in front[0][0][2:]]
     assert total["reproduced"] > 2
     assert f"**Of {total.total()} printed numbers: {total['reproduced']} reproduced, " in text["README.md"]
     for file, page in text.items():

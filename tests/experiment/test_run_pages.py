@@ -25,7 +25,7 @@ from corank.experiment.compressing import run_compression
 from corank.experiment.run_pages import compression_page, reload_section, training_page
 from corank.network import Normalised
 from corank.report import Page, Table, render, write_page
-from corank.report.format import compact, percent, ratio, storage
+from corank.report.format import compact, is_missing, percent, ratio, storage
 from corank.train import fit
 from corank.zoo import Batches, Dataset
 from corank.zoo.data.dataset import Split, assemble
@@ -175,7 +175,7 @@ def test_a_training_says_its_accuracies_cost_and_options(make_opened: Make, pixe
 
 def test_parts_add_up_and_ratios_are_to_what_stood_there(found: Evaluated, pixels: Dataset) -> None:
     small: Any = found.compressed
-    accuracy, dense, _, _, nonzeros, weights = tables_of(page_of(found, pixels))
+    accuracy, dense, _, _, _, nonzeros, weights = tables_of(page_of(found, pixels))
     for part in ("parameters", "storage", "multiply-adds"):
         pre, head, overall, replaced, original = column(dense, part)
         assert pre + head == overall
@@ -206,7 +206,7 @@ def replaced_bytes(small: Any) -> int:
 
 def test_the_fit_and_both_lemmas_are_there(found: Evaluated, pixels: Dataset) -> None:
     small: Any = found.compressed
-    _, _, fit, lemmas, _, _ = tables_of(page_of(found, pixels))
+    _, _, _, fit, lemmas, _, _ = tables_of(page_of(found, pixels))
     assert column(fit, "number") == [small.samples_fit, small.bounds.samples]
     assert column(fit, "missed") == [small.residual / small.variance, small.residual_heldout / small.variance]
     assert column(lemmas, "measured")[0] == small.bounds.variables_loss_squared
@@ -216,6 +216,20 @@ def test_the_fit_and_both_lemmas_are_there(found: Evaluated, pixels: Dataset) ->
     text = html.unescape(render(page_of(found, pixels)))
     assert f"the directions hold {percent(small.captured_heldout)} of the energy of the gradients" in text
     assert small.message[1:] in text
+
+
+def test_every_layer_and_what_became_of_it_are_there(found: Evaluated, pixels: Dataset) -> None:
+    page = page_of(found, pixels)
+    section = next(section for section in page.sections if section.title == "What was changed")
+    (table,) = section.tables
+    changes = found.compressed.changes
+    assert column(table, "layer") == [row.layer for row in changes]
+    assert column(table, "what became of it") == [row.what for row in changes]
+    assert {row.what for row in changes} == {"retrained", "removed", "new"}
+    for row, (_, _, was, now, _) in zip(changes, table.rows, strict=True):
+        assert is_missing(was) == (row.what == "new")
+        assert is_missing(now) == (row.what == "removed")
+    assert section.text == (f"Everything{found.compressed.why.removeprefix('everything')}.",)
 
 
 def test_one_sentence_says_what_came_out(found: Evaluated, pixels: Dataset) -> None:
@@ -267,6 +281,7 @@ def test_what_is_not_there_is_not_spoken_of(found: Evaluated, pixels: Dataset, v
         "energy of the gradients": ("principal directions",),
         "as fast": ("no latency",),
         "pre-model": ("another compressor",),
+        "became of it": ("another compressor",),
     }.items():
         assert variant not in absent or words not in text, words
     assert code_of(render(page)).startswith("import corank")

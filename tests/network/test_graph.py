@@ -287,3 +287,18 @@ def test_a_graph_is_a_module_with_parameters_that_train() -> None:
         optimiser.step()
         losses.append(float(value.detach()))
     assert losses == sorted(losses, reverse=True)
+
+
+def test_a_graph_prints_its_layers_and_not_its_code() -> None:
+    network = nn.Sequential(nn.Conv2d(2, 3, 3), nn.BatchNorm2d(3), nn.ReLU(), nn.Flatten(), nn.Linear(48, 5))
+    graph = capture(network.eval(), torch.zeros(2, 2, 6, 6))
+    count = sum(parameter.numel() for parameter in network.parameters())
+    shown = [f"GraphNetwork of {count} parameters", "  0: conv2d (3, 2, 3, 3)", "  4: linear (5, 48)"]
+    assert str(graph).splitlines() == repr(graph).splitlines() == shown
+    deep = capture(nn.Sequential(*(nn.Linear(3, 3) for _ in range(40))), torch.zeros(2, 3))
+    lines = str(deep).splitlines()
+    assert (len(lines), lines[11], lines[-1]) == (22, "  ... 20 more ...", "  39: linear (3, 3)")
+
+
+def test_every_architecture_prints_briefly(found: Captured) -> None:
+    assert 1 < len(str(found.graph).splitlines()) <= 22

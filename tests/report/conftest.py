@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from corank.compress import ReducedLayer, ReductionRound, RONetwork
+from corank.compress.budget import Target
+from corank.compress.budgeted import Budgeted
+from corank.compress.race.candidate import Candidate
 from corank.measure import (
     ActivationLayer,
     ActivationSpectra,
@@ -25,6 +30,7 @@ from corank.measure import (
     WeightLayer,
     WeightSpectra,
 )
+from corank.network import Cost
 from corank.result import Interval, Result
 from corank.train import EpochRow, History
 from tests.chromium import browser, open_page
@@ -240,6 +246,94 @@ def make_history(epochs: int = 5, *, scores: bool = True, fall: float = 0.5) -> 
         for place in range(epochs)
     )
     return History(rows=tuple(rows), converged=True, message=f"all {epochs} epochs done")
+
+
+def make_cost(parameters: int, multiply_adds: int | None = None) -> Cost:
+    """A cost in numbers of four bytes; a multiply-add a parameter where nothing else is said."""
+    counted = parameters if multiply_adds is None else multiply_adds
+    return Cost(parameters=parameters, storage_bytes=4 * parameters, multiply_adds=counted)
+
+
+def make_reduction(
+    layers: int = 4, *, known: bool = True, name: str = NAME, held_out: int = HELD_OUT, rounds: int = 1
+) -> RONetwork:
+    """A network whose deeper layers keep fewer directions and lose more; where not `known`, all values are zero."""
+
+    def layer(place: int) -> ReducedLayer:
+        features, rank = 512 >> min(place, 6), max(1, 100 // (1 + place))
+        projection = 0.02 * (1 + place) if known else 0.0
+        projection = projection if held_out else math.nan
+        constant = 1.5 + place / layers
+        return ReducedLayer(
+            layer=name.format(place),
+            index=place if place % 2 else None,
+            features=features,
+            rank=min(rank, features),
+            rows=min(rank + rank // 2, features),
+            width=min(rank + rank // 2, features),
+            singular_values=tuple(5.0 / (1 + step) ** (1 + place / layers) if known else 0.0 for step in range(features)),
+            energy=0.99,
+            rank_energy=min(rank, features) if place else None,
+            rank_vbmf=7,
+            rank_gavish_donoho=5,
+            has_noise_floor=bool(place % 2),
+            constant=constant,
+            constant_a_priori=30.0,
+            projection_error=projection,
+            interpolation_error=1.2 * projection,
+            bound=constant * projection,
+            bound_a_priori=30 * projection,
+            propagated_error=1.6 * projection,
+        )
+
+    found = tuple(layer(place) for place in range(layers))
+    ranks = tuple(one.rank for one in found)
+    original, pre, head = make_cost(100_000, 4_000_000), make_cost(20_000, 1_000_000), make_cost(30_000)
+    return RONetwork(
+        network=nn.Identity(), original=original, overall=pre + head, layer=name.format("before"), layers=found,
+        pre=pre, head=head, samples=4096, samples_heldout=held_out, agreement=0.97 if held_out else math.nan,
+        message="bases from 4096 samples",
+        rounds=tuple(
+            ReductionRound(round=1 + number, overall=pre + head, ranks=ranks, agreement=0.97, validation_accuracy=None)
+            for number in range(rounds)
+        ),
+    )  # fmt: skip
+
+
+def make_candidate(method: str, share: float, accuracy: float, *, target: Target | None, **fields: Any) -> Candidate:
+    """A network that takes a share of the one of `make_budgeted`."""
+    cost = make_cost(int(100_000 * share), int(4_000_000 * share))
+    timed = target is not None and target.quantity == "latency-ms"
+    amount = 10 * share if timed else 0.0 if target is None else target.amount(cost)
+    return Candidate(**{
+        "method": method, "layer": None if method == "pruning" else "conv3", "sizes": (5, 9), "cost": cost,
+        "latency_ms": 10 * share if timed else None, "reached": amount, "fits": share <= 1 / 3,
+        "accuracy": accuracy, "agreement": accuracy + 0.01, **fields,
+    })  # fmt: skip
+
+
+def make_budgeted(
+    *, target: str | None = "macs=3x", max_drop: float | None = None, best: float = 0.95, meets: bool = True
+) -> Budgeted:
+    """A search among two candidates a method, of which RON was chosen; the original, 10 ms, is right on 0.97."""
+    asked = None if target is None else Target.parsed(target)
+    methods = ("ASNet", "RON", "pruning", "pruning + ASNet", "pruning + RON")
+    found = [
+        make_candidate(method, share + 0.01 * place, accuracy - 0.05 * place, target=asked)
+        for place, method in enumerate(methods)
+        for share, accuracy in ((0.15, 0.8), (0.5, 0.94))
+    ]
+    chosen = make_candidate("RON", 0.3, best - 0.02, target=asked, trial_accuracy=best)
+    original = make_cost(100_000, 4_000_000)
+    whole = None if asked is None else 10.0 if asked.quantity == "latency-ms" else asked.amount(original)
+    return Budgeted(
+        network=nn.Identity(), original=original, overall=chosen.cost, target=asked, max_drop=max_drop,
+        limit=None if asked is None or whole is None else asked.most(whole),
+        reached=None if asked is None else chosen.reached,
+        candidates=tuple(sorted([*found, chosen], key=lambda one: one.judged)), chosen=chosen,
+        reason="RON after conv3 keeps most accuracy within the budget", meets=meets, accuracy_original=0.97,
+        samples_judging=1000, search_seconds=2.5, measure_seconds=7.5,
+    )  # fmt: skip
 
 
 MAKERS: dict[str, Callable[..., Result]] = {

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 from corank.train import EpochRow, History
 
@@ -14,3 +15,5 @@ def test_a_history_is_rows_for_json_and_one_line_for_a_table() -> None:
     assert [EpochRow(**row) for row in stored["rows"]] == list(rows)
     assert history.row() == {"epochs": 2, "loss": 0.5, "accuracy": None, "seconds": 4.0}
     assert history.iterations == 2
+    judged = replace(history, rows=(*rows[:1], replace(rows[1], validation_accuracy=0.25)))
+    assert judged.row() == {**history.row(), "validation accuracy": 0.25}

@@ -9,6 +9,7 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 import corank
+from corank.cli.export import export
 from corank.cli.methods import compress_app, measure_app
 from corank.cli.output import print_json, print_table, say
 from corank.cli.reproduce import reproduce_app
@@ -34,6 +35,7 @@ app = App(
 app.command(measure_app)
 app.command(compress_app)
 app.command(reproduce_app)
+app.command(export)
 
 
 @app.command

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
+from dataclasses import MISSING, fields, replace
 from pathlib import Path
 from typing import Annotated, Any, get_type_hints
 
 from cyclopts import App
+from torch import nn
 
 import corank.compress
 import corank.measure
@@ -29,11 +30,16 @@ measure_app = App(name="measure", help="Measure every layer of a network; a sing
 compress_app = App(name="compress", help="Make a network smaller; the method comes next.")
 
 
+def _with_layers(method: Any, network: nn.Module) -> Any:
+    """The method with the layers that are meant, where it asks for any."""
+    return with_meant_layers(method, network) if hasattr(method, "layer") else method
+
+
 def _measured(source: Source, options: Any, batch_size: int, out: Path | None, overwrite: bool, json: bool) -> None:
     with joined_processes(checked_device(source.device)) as device:
         opened, dataset = replace(source, device=str(device)).open()
         chosen = seeded(options, source.seed)
-        measured = with_meant_layers(chosen, opened.network) if hasattr(chosen, "layer") else chosen
+        measured = _with_layers(chosen, opened.network)
         found = run_measurement(
             opened, dataset, measured, out, batch_size=batch_size, seed=source.seed, overwrite=overwrite
         )
@@ -83,11 +89,18 @@ def _compress_command(method: type[Compressor]) -> Any:
     """The command of one compressor: its fields are the options."""
 
     def command(
-        *, source: Source, method: Any, out: Path, batch_size: int = 64, overwrite: Flag = False, json: Flag = False
+        *,
+        source: Source,
+        options: Any = None,
+        out: Path,
+        batch_size: int = 64,
+        overwrite: Flag = False,
+        json: Flag = False,
     ) -> None:
         source.spare(out, overwrite)
+        wanted = method() if options is None else options
         opened, dataset = source.open()
-        chosen = with_meant_layers(seeded(method, source.seed), opened.network)
+        chosen = _with_layers(seeded(wanted, source.seed), opened.network)
         run = run_compression(
             opened, dataset, chosen, out, batch_size=batch_size, seed=source.seed, overwrite=overwrite, report=say
         )
@@ -97,7 +110,11 @@ def _compress_command(method: type[Compressor]) -> Any:
             print(compressed_in_words(run))
             print(f"The page: {run.folder / PAGE}")
 
-    command.__annotations__["method"] = Annotated[method, Options]
+    has_defaults = all(option.default is not MISSING for option in fields(method))
+    command.__annotations__["options"] = Annotated[method | None if has_defaults else method, Options]
+    if not has_defaults:
+        assert command.__kwdefaults__ is not None
+        del command.__kwdefaults__["options"]
     command.__doc__ = (method.__doc__ or "").split("\n\n")[0] + _COMPRESS_OPTIONS
     return command
 

@@ -26,7 +26,7 @@ def convert(type_: Any, tokens: Sequence[cyclopts.Token]) -> Any:
     texts = [token.value for token in tokens]
     if type_ is int and not texts[0].removeprefix("-").isdecimal():
         raise ValueError(f"{texts[0]!r} is no whole number")
-    if type_ == Layer:
+    if type_ in (Layer, Layer | None):
         return _layer(texts[0])
     if type_ in (tuple[Layer, ...], Layer | tuple[Layer, ...]):
         return tuple(_layer(text) for text in texts)

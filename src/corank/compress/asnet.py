@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields
+from functools import partial
 from pathlib import Path
 from typing import ClassVar, final, get_args
 
@@ -22,7 +23,7 @@ from corank.compress.asnetwork import ASNetwork
 from corank.compress.base import Compressor
 from corank.compress.chaos import BasisName, fit_expansion
 from corank.compress.directions import DirectionsName, find_directions
-from corank.compress.fine_tuning import PenaltyName, TwoRates, penalty_named, sparse_steps
+from corank.compress.fine_tuning import ByDistillation, PenaltyName, penalty_named, recovered
 from corank.compress.fits import ADVISABLE, DOptimal, Fit, FitName, LeastSquares, Ridge, Sparse
 from corank.compress.heads import Head, HeadName
 from corank.compress.logistic import MOST_VALUES, fit_logistic
@@ -33,7 +34,7 @@ from corank.linalg import number_of_terms
 from corank.measure import Batches, OnDevice, first_batch
 from corank.network import Cut, GraphNetwork, Layer, capture, compose, cost, cut, free_name
 from corank.network.graph import assemble, tensors_of
-from corank.train import Checkpoint, Distillation, History
+from corank.train import Checkpoint, History
 from corank.train.evaluate import device_of
 
 HEAD = "asnet"
@@ -165,7 +166,12 @@ class ASNet(Compressor):
                 raise InputError(f"{name} {getattr(self, name)!r} has no effect with {beside}: leave it out")
 
     def compress(
-        self, network: nn.Module, batches: Batches, *, checkpoint: Checkpoint | Path | None = None
+        self,
+        network: nn.Module,
+        batches: Batches,
+        *,
+        validation: Batches | None = None,
+        checkpoint: Checkpoint | Path | None = None,
     ) -> ASNetwork:
         """Build the ASNet of a network; see `Compressor.compress`.
 
@@ -173,11 +179,13 @@ class ASNet(Compressor):
             InputError: a place that cannot be cut, more directions than features, too few samples, or a checkpoint
                 that is broken or of other options.
         """
-        result = super().compress(network, batches, checkpoint=checkpoint)
+        result = super().compress(network, batches, validation=validation, checkpoint=checkpoint)
         assert isinstance(result, ASNetwork)
         return result
 
-    def _compress(self, network: nn.Module, batches: Batches, checkpoint: Checkpoint | None) -> ASNetwork:
+    def _compress(
+        self, network: nn.Module, batches: Batches, validation: Batches | None, checkpoint: Checkpoint | None
+    ) -> ASNetwork:
         there = OnDevice(batches, device_of(network))
         example, _ = first_batch(there)
         graph = capture(network, example)
@@ -190,9 +198,14 @@ class ASNet(Compressor):
         head = capture(found.module, like.new_zeros(2, *halves.shape))
         name = free_name(halves.pre, HEAD)
         fitted = compose(halves.pre, head, name)
-        tuned, training = self._fine_tuned(network, fitted, f"{name}.", batches, checkpoint)
         parts = Parts(halves, head, f"{name}.")
-        small, sparse = self._sparsified(network, tuned, parts, example, batches, checkpoint)
+        train = partial(
+            recovered, teacher=network, batches=batches, of=f"cut at {self.layer}", validation=validation,
+            checkpoint=checkpoint, seed=self.seed,
+        )  # fmt: skip
+        tuned, training = train(fitted, tuning=self._tuning(parts.prefix), epochs=self.epochs)
+        epochs = self.sparse_epochs if self.sparse else 0
+        small, thinned = train(tuned, tuning=self._thinning(parts.prefix), epochs=epochs, name="sparse-training")
         before = cost(network, example.shape[1:], example.dtype)
         pre = cost(halves.pre, example.shape[1:], example.dtype)
         after = cost(head, halves.shape, like.dtype)
@@ -218,7 +231,19 @@ class ASNet(Compressor):
             bounds=found.bounds,
             message=self._message(found),
             training=training,
-            sparse=sparse,
+            sparse=self._sparsified(small, parts, example, thinned),
+        )
+
+    def _tuning(self, new: str) -> ByDistillation:
+        return ByDistillation(beta=self.beta, pre_rate=self.pre_rate, head_rate=self.head_rate, new=new)
+
+    def _thinning(self, new: str) -> ByDistillation:
+        return ByDistillation(
+            beta=self.beta,
+            pre_rate=self.sparse_pre_rate,
+            head_rate=self.sparse_head_rate,
+            new=new,
+            penalty=None if self.sparse is None else penalty_named(self.sparse, self.sparse_weight),
         )
 
     @property
@@ -267,60 +292,19 @@ class ASNet(Compressor):
         named = "" if method == "AS + PCE" else f"{method}: "
         return f"{named}{told}{f': {found.chosen}' if found.chosen else ''}"
 
-    def _fine_tuned(
-        self,
-        teacher: nn.Module,
-        fitted: GraphNetwork,
-        prefix: str,
-        batches: Batches,
-        checkpoint: Checkpoint | None,
-    ) -> tuple[GraphNetwork, History | None]:
-        """A fine-tuned copy, or without epochs the network itself."""
-        if self.epochs == 0:
-            return fitted, None
-        rates = TwoRates(
-            name="fine-tuning",
-            prefix=prefix,
-            pre_rate=self.pre_rate,
-            head_rate=self.head_rate,
-            epochs=self.epochs,
-            objective=Distillation(teacher=teacher, beta=self.beta),
-            seed=self.seed,
-        )
-        return rates.tuned(fitted, batches, cut=self.layer, checkpoint=checkpoint)
-
     def _sparsified(
-        self,
-        teacher: nn.Module,
-        tuned: GraphNetwork,
-        parts: Parts,
-        example: torch.Tensor,
-        batches: Batches,
-        checkpoint: Checkpoint | None,
-    ) -> tuple[GraphNetwork, Sparsified | None]:
-        """A sparse copy with its accounts, or without a penalty the network itself."""
-        if self.sparse is None:
-            return tuned, None
-        penalty = penalty_named(self.sparse, self.sparse_weight)
-        rates = TwoRates(
-            name="sparse-training",
-            prefix=parts.prefix,
-            pre_rate=self.sparse_pre_rate,
-            head_rate=self.sparse_head_rate,
-            epochs=self.sparse_epochs,
-            objective=Distillation(teacher=teacher, beta=self.beta),
-            seed=self.seed,
-        )
-        small, history = rates.tuned(
-            tuned, batches, cut=self.layer, checkpoint=checkpoint, optimiser=sparse_steps(penalty)
-        )
+        self, small: GraphNetwork, parts: Parts, example: torch.Tensor, training: History | None
+    ) -> Sparsified | None:
+        """The accounts of a network that was made sparse; None where it was not."""
+        if training is None:
+            return None
         pre, head = parts.of(small)
-        return small, sparsified(
+        return sparsified(
             small,
             pre=nonzero_cost(pre, tuple(example.shape[1:]), example.dtype),
             head=nonzero_cost(head, parts.halves.shape, next(head.parameters()).dtype),
             penalty=f"{self.sparse} x {self.sparse_weight:g}",
-            training=history,
+            training=training,
         )
 
 

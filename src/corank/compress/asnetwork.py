@@ -11,7 +11,9 @@ from corank.compress.lemmas import LossBounds
 from corank.compress.sparsity import Sparsified
 from corank.network import Cost
 from corank.result import Scalar
-from corank.train import History
+
+DIRECTIONS = {"AS": "active directions", "Jacobian": "directions of all outputs", "PCA": "principal directions"}
+"""By the first letters of a method's name."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +25,7 @@ class ASNetwork(Compressed):
 
     Attributes:
         network: pre-model, subspace layer and polynomial as one graph.
-        fitted: the same before fine-tuning.
+        fitted: the same before fine-tuning; without that the network itself.
         tuned: after fine-tuning, before sparse training; without that the network itself.
         layer: where the cut lies.
         features: of one sample there.
@@ -42,8 +44,6 @@ class ASNetwork(Compressed):
         residual_heldout: the same over samples that took no part in the fit; null where there were none.
         variance: the mean squared distance of the logits from their mean, to compare the residuals with.
         bounds: both sides of Lemmas 3.1 and 3.2; null without held-out samples, and for a logistic regression.
-        message: what the reader should know.
-        training: the fine-tuning, epoch by epoch; null without.
         sparse: what the sparse training reached; null without.
     """
 
@@ -63,9 +63,39 @@ class ASNetwork(Compressed):
     residual_heldout: float
     variance: float
     bounds: LossBounds | None
-    message: str
-    training: History | None
     sparse: Sparsified | None
+
+    @property
+    def replaced(self) -> Cost:
+        """The cost of the part of the original network that the new end stands for."""
+        return Cost(
+            parameters=self.original.parameters - self.pre.parameters,
+            storage_bytes=self.original.storage_bytes - self.pre.storage_bytes,
+            multiply_adds=self.original.multiply_adds - self.pre.multiply_adds,
+        )
+
+    @property
+    def dense(self) -> nn.Module | None:
+        """The network after fine-tuning, before sparse training; None without the latter."""
+        return None if self.sparse is None else self.tuned
+
+    @property
+    def manner(self) -> str:
+        """Where it was cut."""
+        return f"cut after {self.layer}"
+
+    @property
+    def why(self) -> str:
+        """What was replaced by what, and what was done to the rest."""
+        directions, _, head = self.method.rpartition(" + ")
+        end = "a logistic regression" if head == "LR" else f"a polynomial of order {self.order}"
+        read = f"{self.rank:,} {DIRECTIONS[directions]} of the" if directions else "all"
+        is_tuned = self.training is not None or self.sparse is not None
+        front = "was only fine-tuned" if is_tuned else "is as it was"
+        return (
+            f"everything after {self.layer} was replaced by {end} of {read} {self.features:,} features there; what is "
+            f"in front {front}"
+        )
 
     def row(self) -> dict[str, Scalar]:
         """The cut, its cost and how well the polynomial fits."""

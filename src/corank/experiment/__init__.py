@@ -1,7 +1,8 @@
 """Studies of a user's own network, and what they are made of: runs, run folders, networks by name."""
 
 from corank.experiment.choice import recommend
-from corank.experiment.compressing import Accuracies, Evaluated, accuracies, compress_and_evaluate
+from corank.experiment.compressing import accuracies, compress_and_evaluate
+from corank.experiment.evaluated import Accuracies, Evaluated
 from corank.experiment.networks import Opened, open_network
 from corank.experiment.run_folder import Origin, Run, load, load_run, save_run
 from corank.experiment.store import Store

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from corank.experiment.measured_tables import active_table, certainty_table, measured_table
+from corank.experiment.words import listed
 from corank.measure import (
     ActivationSpectra,
     ActiveLayer,
@@ -78,11 +77,11 @@ def neurons_in_words(found: ActiveSubspaces) -> tuple[str, ...]:
     open_ended = [layer.layer for layer in found.layers if layer.active_neurons.energy.high is None]
     if open_ended:
         sentences.append(
-            f"At {_listed(open_ended)} the count is not reached within the sketch; a larger one would tell."
+            f"At {listed(open_ended)} the count is not reached within the sketch; a larger one would tell."
         )
     if weak:
         sentences.append(
-            f"At {_listed(weak)} the directions hold much less of the gradients of samples they were not made from: "
+            f"At {listed(weak)} the directions hold much less of the gradients of samples they were not made from: "
             "the counts there speak of the measured samples only, and more samples would be needed to say more."
         )
     return tuple(sentences)
@@ -166,7 +165,7 @@ def _information_told(found: LayerInformation) -> str:
     saturated = [row.layer for row in found.layers if row.input.is_saturated]
     if not saturated:
         return f"No layer reaches the limit of {found.layers[0].limit:.2f} nats that {found.samples:,} samples set."
-    which = "all layers" if len(saturated) == len(found.layers) else _listed(saturated)
+    which = "all layers" if len(saturated) == len(found.layers) else listed(saturated)
     return (
         f"At {which} the information about the input is capped by the number of samples ({found.samples:,}, so "
         f"{found.layers[0].limit:.2f} nats): the true value may be anything above."
@@ -183,8 +182,3 @@ def _left_out(found: Measurement) -> tuple[Section, ...]:
     listed = left_out(found)
     text = ("What could not be measured, or was left out, and why.",)
     return (Section("Left out", text=text, left_out=listed),) if listed else ()
-
-
-def _listed(names: Sequence[str]) -> str:
-    shown = list(names) if len(names) <= 4 else [*names[:3], f"{len(names) - 3} more layers"]
-    return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from scipy.stats import binom
 
 from corank.compress import CutForecast, CutForecasts, LegalCut
-from corank.experiment.compressing import Evaluated, asnetwork
+from corank.experiment.evaluated import Evaluated, asnetwork
 from corank.report.format import percent
 
 REMAINS = 0.25

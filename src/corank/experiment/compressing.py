@@ -8,84 +8,30 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from corank.compress import ASNetwork, Compressed, Compressor
+from corank.compress import Compressor
 from corank.errors import InputError
+from corank.experiment.account import quotient
+from corank.experiment.evaluated import Accuracies, Evaluated
 from corank.experiment.networks import Opened, check_capture, identity
 from corank.experiment.run_folder import CHECKPOINT, Origin, Run, claim, load_run, save_run
 from corank.experiment.run_pages import compression_page
 from corank.measure import Batches as TrainingBatches
-from corank.network import Latency, latencies
-from corank.result import Result, Scalar
+from corank.network import Cost, Latency, capture, cost, latencies
+from corank.result import Scalar
 from corank.train import Checkpoint, accuracy
+from corank.train.evaluate import device_of
 from corank.zoo import Batches, Dataset
 
 EVALUATION_BATCH = 500
 LATENCY_BATCHES = (1, 64)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Accuracies(Result):
-    """Accuracy on the validation split, where choices are made, and on the test split, which is reported."""
-
-    validation: float
-    test: float
-
-    def row(self) -> dict[str, Scalar]:
-        """Both accuracies."""
-        return {"validation_accuracy": self.validation, "test_accuracy": self.test}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Evaluated(Result):
-    """A compressed network with what it is worth.
-
-    Attributes:
-        compressed: the network and its cost.
-        original: accuracy of the network it came from.
-        untuned: accuracy before any training; None where there was none.
-        dense: accuracy after fine-tuning, before sparse training; None where there were not both.
-        tuned: accuracy as it is.
-        latency: of the smaller network, a row a batch size.
-        latency_original: of the original network, measured in turns with it.
-    """
-
-    compressed: Compressed
-    original: Accuracies
-    untuned: Accuracies | None
-    dense: Accuracies | None
-    tuned: Accuracies
-    latency: tuple[Latency, ...]
-    latency_original: tuple[Latency, ...]
-
-    def row(self) -> dict[str, Scalar]:
-        """Accuracy before and after, cost, and how much faster one sample is."""
-        return {
-            **self.compressed.row(),
-            "test accuracy": self.tuned.test,
-            "of the original": self.original.test,
-            "untuned": self.untuned.test if self.untuned else None,
-            "dense": self.dense.test if self.dense else None,
-            "faster at batch 1": self.speedup,
-        }
-
-    @property
-    def speedup(self) -> float:
-        """The ratio of median latencies for a single sample."""
-        return self.latency_original[0].median_ms / self.latency[0].median_ms
-
-
-def asnetwork(found: Evaluated) -> ASNetwork:
-    """The compressed network as what a cut gives."""
-    assert isinstance(found.compressed, ASNetwork)
-    return found.compressed
 
 
 def accuracies(network: nn.Module, dataset: Dataset) -> Accuracies:
@@ -112,14 +58,14 @@ def compress_and_evaluate(
         network: the original.
         compressor: the method with its options.
         batches: training data for the compressor.
-        dataset: whose validation and test splits are evaluated.
+        dataset: whose validation and test splits are evaluated; the compressor makes its choices on the former.
         original: accuracies of the original where they are known.
         seconds: about how long the latency of one batch size is measured.
         checkpoint: where trainings keep their epochs and go on from, as `Compressor.compress` has it.
     """
-    compressed = compressor.compress(network, batches, checkpoint=checkpoint)
-    final = compressed.network
-    fitted, dense = (compressed.fitted, compressed.tuned) if isinstance(compressed, ASNetwork) else (final, final)
+    validation = Batches(dataset.validation, EVALUATION_BATCH)
+    compressed = compressor.compress(network, batches, validation=validation, checkpoint=checkpoint)
+    final, fitted, dense = compressed.network, compressed.fitted, compressed.dense
     example = next(iter(Batches(dataset.test, 1)))[0]
     device = next(network.parameters(), example).device
     rows = [timed({"original": network, "small": final}, example.to(device), batch, seconds)
@@ -127,8 +73,8 @@ def compress_and_evaluate(
     return Evaluated(
         compressed=compressed,
         original=original or accuracies(network, dataset),
-        untuned=None if fitted is final else accuracies(fitted, dataset),
-        dense=None if dense in (fitted, final) else accuracies(dense, dataset),
+        untuned=None if fitted is None or fitted is final else accuracies(fitted, dataset),
+        dense=None if dense is None or dense is fitted else accuracies(dense, dataset),
         tuned=accuracies(final, dataset),
         latency=tuple(row["small"] for row in rows),
         latency_original=tuple(row["original"] for row in rows),
@@ -208,9 +154,19 @@ def _reached(checkpoint: Checkpoint) -> str:
 
 
 def save_compressed(
-    folder: Path, found: Evaluated, origin: Origin, dataset: Dataset, options: dict[str, Any], seconds: float
+    folder: Path,
+    found: Evaluated,
+    origin: Origin,
+    dataset: Dataset,
+    options: dict[str, Any],
+    seconds: float,
+    *,
+    target: Mapping[str, Any] | None = None,
 ) -> None:
     """Write the run folder of a compressed network.
+
+    Its description says what was aimed at and what the network that is saved reached, what was changed in it, what was
+    left, and why.
 
     Args:
         folder: where.
@@ -219,16 +175,26 @@ def save_compressed(
         dataset: that it was compressed with.
         options: of `compress_options`.
         seconds: that it took.
+        target: what was aimed at, if anything was.
     """
     compressed = found.compressed
+    example = torch.zeros(2, *origin.shape, dtype=getattr(torch, origin.dtype))
+    network = capture(compressed.network, example.to(device_of(compressed.network)))
     about = {
         "command": "compress",
         "data": dataset.name,
         "options": options,
         "seed": options.get("seed"),
         "seconds": seconds,
-        "changed": f"{options['method']} of {origin.name}: {compressed}",
-    }
+        "target": target,
+        "reached": _costs(compressed.original, cost(network, origin.shape, example.dtype)),
+        "accuracy": {
+            "original": found.original, "before_recovery": found.untuned, "after_recovery": found.tuned,
+        },
+        "latency": {"original": found.latency_original, "compressed": found.latency},
+        "why": compressed.why,
+        "changes": compressed.changes,
+    }  # fmt: skip
     small = Origin(name=f"{options['method']} of {origin.name}", zoo_name=None, classes=origin.classes,
                    shape=origin.shape, dtype=origin.dtype)  # fmt: skip
     metrics = {
@@ -238,4 +204,14 @@ def save_compressed(
         **found.to_dict(),
     }
     page = compression_page(origin.name, dataset, found, folder=folder, options=options, seconds=seconds)
-    save_run(folder, compressed.network, small, about=about, metrics=metrics, page=page)
+    save_run(folder, network, small, about=about, metrics=metrics, page=page)
+
+
+def _costs(original: Cost, small: Cost) -> dict[str, Scalar]:
+    """The cost of a smaller network and how many times smaller than the original it is."""
+    return {
+        **small.row(),
+        "parameters_ratio": quotient(original.parameters, small.parameters),
+        "storage_ratio": quotient(original.storage_bytes, small.storage_bytes),
+        "multiply_adds_ratio": quotient(original.multiply_adds, small.multiply_adds),
+    }

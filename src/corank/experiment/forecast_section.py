@@ -6,7 +6,7 @@ from typing import Any
 
 from corank.compress import CutForecast
 from corank.experiment.choice import best_at
-from corank.experiment.compressing import Accuracies, Evaluated, asnetwork
+from corank.experiment.evaluated import Accuracies, Evaluated, asnetwork
 from corank.experiment.study import StudyResult
 from corank.report import CameOut, Column, Missing, Section, Table, cut_forecasts
 from corank.report.format import percent, ratio

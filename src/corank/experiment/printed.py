@@ -90,6 +90,19 @@ class Number:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Quoted:
+    """What a paper prints of another one's method, which no cell computes.
+
+    Attributes:
+        name: of the method.
+        numbers: as they stand in the paper, by column.
+    """
+
+    name: str
+    numbers: Mapping[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Printed:
     """The printed numbers of one table.
 
@@ -99,7 +112,8 @@ class Printed:
         place: the table and its page.
         begins, ends: the words in the text between which the numbers stand.
         differs: what cannot be as in the paper, whatever the preset.
-        numbers: all of them.
+        numbers: all of them that cells compute.
+        quoted: those of others' methods, to set beside them.
     """
 
     paper: str
@@ -109,6 +123,7 @@ class Printed:
     ends: str
     differs: tuple[str, ...]
     numbers: tuple[Number, ...]
+    quoted: tuple[Quoted, ...] = ()
 
 
 def number_of(printed: str) -> float:
@@ -125,7 +140,7 @@ def read_printed(file: Path) -> Printed:
     """The printed numbers in a TOML file.
 
     It has `[[cell]]` with its axes and numbers, and `[[tolerance]]` and `[[note]]` for columns, of all cells or of
-    those with the axes that it names.
+    those with the axes that it names; `[[quoted]]` has a name and numbers.
     """
     told = tomllib.loads(file.read_text())
     numbers = [
@@ -148,6 +163,10 @@ def read_printed(file: Path) -> Printed:
         ends=told["ends"],
         differs=tuple(told.get("differs", [])),
         numbers=tuple(numbers),
+        quoted=tuple(
+            Quoted(name=entry["name"], numbers={column: text for column, text in entry.items() if column != "name"})
+            for entry in told.get("quoted", [])
+        ),
     )
 
 

@@ -65,10 +65,10 @@ def cell_words(axes: Axes) -> str:
     """A cell by its axes, in words.
 
     Example:
-        >>> cell_words({"network": "ASNet", "layer": 5}), cell_words({})
-        ('ASNet, layer 5', 'the only one')
+        >>> cell_words({"network": "ASNet", "layer": 5}), cell_words({"from_layer": 5}), cell_words({})
+        ('ASNet, layer 5', 'from layer 5', 'the only one')
     """
-    told = (value if isinstance(value, str) else f"{name} {value}" for name, value in axes.items())
+    told = (value if isinstance(value, str) else f"{name.replace('_', ' ')} {value}" for name, value in axes.items())
     return ", ".join(told) or "the only one"
 
 
@@ -91,7 +91,7 @@ def cells_words(cells: Sequence[Axes]) -> str:
         values = {name: dict.fromkeys(axes[name] for axes in group) for name in names}
         told_each = [cell_words(axes) for axes in group]
         if math.prod(map(len, values.values())) == len(group):
-            told_each = [f"{name} {', '.join(map(str, found))}" for name, found in values.items()]
+            told_each = [f"{name.replace('_', ' ')} {', '.join(map(str, found))}" for name, found in values.items()]
         counts = "; ".join(told_each)
         told.append(f"{', '.join(named)} ({counts})" if named and counts else ", ".join(named) or counts)
     return ", ".join(told) or cell_words({})

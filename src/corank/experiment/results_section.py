@@ -10,7 +10,7 @@ from statistics import fmean, stdev
 from typing import Any, TypeVar
 
 from corank.experiment.comparison import Compared, State
-from corank.experiment.printed import Number, Printed, Tolerance
+from corank.experiment.printed import Number, Printed, Quoted, Tolerance
 from corank.experiment.recipe import Axes, Column, Recipe
 from corank.experiment.reproducing import command_line
 from corank.experiment.reproduction_tables import as_printed, cell_words, cells_words, decimals, number_words
@@ -82,6 +82,7 @@ def section(recipe: Recipe, state: State, others: Sequence[State], printed: Prin
         _told(state, others),
         *(_tables(recipe.table.columns, run) if run else []),
         _not_run(lacking) if run and lacking else "",
+        *_quoted(recipe.table.columns, printed.quoted),
         f"Also in the store, of small cases that no printed number is about: {small}."
         if state.own != state.rows
         else "",
@@ -190,6 +191,14 @@ def _tables(columns: Sequence[Column], cases: Sequence[Case]) -> Iterator[str]:
 def _not_run(cases: Sequence[Case]) -> str:
     numbers = _count(sum(len(case.numbers) for case in cases), "printed number")
     return f"Not run, with {numbers}: {cells_words([case.axes for case in cases])}."
+
+
+def _quoted(columns: Sequence[Column], quoted: Sequence[Quoted]) -> list[str]:
+    """What the paper prints of others' methods."""
+    shown = [column for column in columns if any(column.name in other.numbers for other in quoted)]
+    heads = ["", *(number_words(column.name, column.unit) for column in shown)]
+    rows = [[other.name, *(other.numbers.get(column.name, "") for column in shown)] for other in quoted]
+    return ["Printed there of other methods, which are not computed here:", markdown_table(heads, rows)] if rows else []
 
 
 def _differing(state: State) -> Iterator[str]:

@@ -2,33 +2,24 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
-from corank.compress import ASNetwork
-from corank.compress.lemmas import LossBounds
-from corank.compress.sparsity import Sparsified
+from corank.compress import Compressed
+from corank.experiment.evaluated import Accuracies, Evaluated
+from corank.experiment.particulars import Particulars
+from corank.experiment.particulars_by_type import particulars_of
 from corank.experiment.run_folder import versions
-from corank.experiment.run_tables import (
-    accuracy_table,
-    bounds_table,
-    fit_table,
-    nonzeros_table,
-    parts_table,
-    sparsity_table,
-)
+from corank.experiment.run_tables import accuracy_table, changes_table, parts_table
+from corank.experiment.words import capital, sentence
 from corank.network import Cost, Latency
-from corank.report import Figure, Page, Section, Table, Tradeoff, cost_bars, figures_of
-from corank.report.format import compact, number, percent, ratio, storage
+from corank.report import Figure, Page, Section, Tradeoff, cost_bars, figures_of
+from corank.report.format import compact, percent, ratio, storage
 from corank.train import History
 from corank.zoo import Dataset
-
-if TYPE_CHECKING:
-    from corank.experiment.compressing import Accuracies, Evaluated
 
 IMAGE_AXES = 3
 
@@ -119,7 +110,7 @@ def training_page(
             reload_section(folder, dataset.shape, dataset.bounds),
             Section(
                 "The training",
-                text=(f"{_sentence(history.message)} The training split has {len(dataset.train):,} {many}.",),
+                text=(f"{sentence(history.message)} The training split has {len(dataset.train):,} {many}.",),
                 figures=tuple(figures_of(history).values()),
             ),
         ),
@@ -140,12 +131,11 @@ def compression_page(
         options: of the compression, for the provenance.
         seconds: that it took.
     """
-    small = found.compressed
-    where = f", cut after {small.layer}" if isinstance(small, ASNetwork) else ", made smaller"
+    small, told = found.compressed, particulars_of(found.compressed)
     return Page(
-        title=f"{network}{where}",
+        title=f"{network}, {small.manner}",
         subtitle=f"{options['method']} on {dataset.name}: how well it works, what it costs and how to load it",
-        summary=_compression_in_words(network, dataset, found),
+        summary=(*_compression_in_words(network, dataset, found), *told.summary),
         facts=(
             ("test accuracy", percent(found.tuned.test)),
             ("of the original", percent(found.original.test)),
@@ -157,22 +147,21 @@ def compression_page(
         sections=(
             Section(
                 "How well it works and what it costs",
-                tables=(accuracy_table(_states(found)), parts_table(found)),
-                figures=(_cost_bars(network, found),),
+                tables=(accuracy_table(_states(found)), parts_table(found, told)),
+                figures=(_cost_bars(network, found, told),),
             ),
             reload_section(folder, dataset.shape, dataset.bounds),
-            *(_asnet_sections(small) if isinstance(small, ASNetwork) else ()),
+            *_changes(small),
+            *told.sections,
         ),
         provenance=_provenance(options, seconds, _timing(found.latency)),
     )
 
 
 def _compression_in_words(network: str, dataset: Dataset, found: Evaluated) -> tuple[str, ...]:
-    """What came out: how often it is right, what it costs, and what sparse training left."""
+    """What came out: how often it is right and what it costs."""
     small, original = found.compressed, found.compressed.original
-    sparse = small.sparse if isinstance(small, ASNetwork) else None
     many, one = _inputs(dataset)
-    where = f"Cut after {small.layer}" if isinstance(small, ASNetwork) else "Made smaller"
     *before, _ = [f"{name} {percent(state.test)}" for name, state in _states(found).items()]
     smaller = (
         f"It takes {storage(small.overall.storage_bytes)} instead of {storage(original.storage_bytes)} and "
@@ -181,19 +170,24 @@ def _compression_in_words(network: str, dataset: Dataset, found: Evaluated) -> t
     if found.latency:
         smaller += f"; as measured, one {many[:-1]} at a time is answered {ratio(found.speedup)} as fast"
     return (
-        f"{where}, {network} classifies {percent(found.tuned.test)} of the {len(dataset.test):,} test {many} of "
-        f"{dataset.name} correctly ({', '.join(before)}).",
+        f"{capital(small.manner)}, {network} classifies {percent(found.tuned.test)} of the {len(dataset.test):,} test "
+        f"{many} of {dataset.name} correctly ({', '.join(before)}).",
         f"{smaller}.",
-        *(() if sparse is None else (_sparse_in_words(sparse),)),
     )
+
+
+def _changes(small: Compressed) -> tuple[Section, ...]:
+    """What became of every layer, and why."""
+    if not small.changes:
+        return ()
+    return (Section("What was changed", text=(sentence(small.why),), tables=(changes_table(small.changes),)),)
 
 
 def _states(found: Evaluated) -> dict[str, Accuracies]:
     """The accuracies from the original network to the one in the run folder, each under its name."""
     small = found.compressed
-    trained = isinstance(small, ASNetwork) and small.training is not None
-    sparse = isinstance(small, ASNetwork) and small.sparse is not None
-    last = "after sparse training" if sparse else "after fine-tuning" if trained else "made smaller"
+    trained = small.training is not None
+    last = "after sparse training" if small.dense else "after fine-tuning" if trained else "made smaller"
     states = {
         "original": found.original,
         "before fine-tuning" if trained else "before sparse training": found.untuned,
@@ -203,8 +197,8 @@ def _states(found: Evaluated) -> dict[str, Accuracies]:
     return {name: state for name, state in states.items() if state is not None}
 
 
-def _cost_bars(network: str, found: Evaluated) -> Figure:
-    """What is left of each cost, of nonzeros alone too where there was sparse training."""
+def _cost_bars(network: str, found: Evaluated, told: Particulars) -> Figure:
+    """What is left of each cost, and what else is told of it."""
     small = found.compressed
 
     def row(name: str, cost: Cost, accuracy: float, latency: Sequence[Latency] = ()) -> Tradeoff:
@@ -214,74 +208,13 @@ def _cost_bars(network: str, found: Evaluated) -> Figure:
         )  # fmt: skip
 
     rows = [row("overall", small.overall, found.tuned.test, found.latency)]
-    if isinstance(small, ASNetwork) and small.sparse is not None:
-        rows.append(row("overall, nonzeros", small.sparse.overall, found.tuned.test))
+    rows += [row(name, cost, found.tuned.test) for name, cost in told.costs.items()]
     return cost_bars(rows, row(network, small.original, found.original.test, found.latency_original))
-
-
-def _asnet_sections(small: ASNetwork) -> tuple[Section, ...]:
-    """How well the new end fits, how it was trained, and what is left where it was made sparse."""
-    figures = tuple(figures_of(small).values())
-    sections = [
-        Section(
-            "How well the new end fits",
-            text=_fit_in_words(small),
-            tables=_fit_tables(small),
-        )
-    ]
-    if figures:
-        sections.append(Section("The training", figures=figures))
-    if small.sparse is not None:
-        text = f"{_sparse_in_words(small.sparse)} Where the zeros are takes storage too, which is not counted."
-        tables = (nonzeros_table(small, small.sparse), sparsity_table(small.sparse))
-        sections.append(Section("What sparse training left", text=(text,), tables=tables))
-    return tuple(sections)
-
-
-def _fit_tables(small: ASNetwork) -> tuple[Table, ...]:
-    """What is known of the fit to the logits; nothing of logistic regression, which has other aims."""
-    if small.method.endswith("LR"):
-        return ()
-    return (fit_table(small), *(() if small.bounds is None else (bounds_table(small.bounds),)))
-
-
-def _fit_in_words(small: ASNetwork) -> tuple[str, ...]:
-    """What the new end reads and what its directions hold, how it was fitted, and how the lemmas are meant."""
-    directions = small.method.rpartition(" + ")[0]
-    read = f"{small.rank:,} directions of the {small.features:,}" if directions else f"all {small.features:,}"
-    kept = f"The new end reads {read} features at the cut"
-    if directions and math.isfinite(small.captured_heldout):
-        held = "variance of the features" if directions == "PCA" else "energy of the gradients"
-        kept += f"; the directions hold {percent(small.captured_heldout)} of the {held} of held-out samples"
-    return (
-        f"{kept}. {_sentence(small.message)}",
-        *(() if small.bounds is None else (_bounds_in_words(small.bounds),)),
-    )
-
-
-def _bounds_in_words(bounds: LossBounds) -> str:
-    return (
-        f"The lemmas are about means over {bounds.samples:,} held-out samples. The bound of Lemma 3.2 allows the "
-        f"residual a margin of {number(bounds.margin)}, and holds with a probability of {percent(bounds.probability)} "
-        f"for residuals cut off at {number(bounds.range_high)}, which {percent(bounds.share_beyond)} of these samples "
-        "exceed."
-    )
-
-
-def _sparse_in_words(sparse: Sparsified) -> str:
-    return (
-        f"Sparse training ({sparse.penalty}) made {percent(sparse.zeros)} of the weights zero: the others take "
-        f"{storage(sparse.overall.storage_bytes)} and {compact(sparse.overall.multiply_adds)} multiply-adds."
-    )
 
 
 def _inputs(dataset: Dataset) -> tuple[str, str]:
     """What the inputs are called, many and one."""
     return ("images", "an image") if len(dataset.shape) == IMAGE_AXES else ("samples", "a sample")
-
-
-def _sentence(text: str) -> str:
-    return f"{text[:1].upper()}{text[1:]}."
 
 
 def _timing(latency: Sequence[Latency]) -> dict[str, Any]:

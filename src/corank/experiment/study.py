@@ -18,14 +18,8 @@ from corank.compress import RANKS, ASNet, CutForecast, CutForecasts, forecast_cu
 from corank.compress.fits import ADVISABLE
 from corank.errors import InputError
 from corank.experiment.choice import best_at, choose, nothing_to_keep, recommend
-from corank.experiment.compressing import (
-    EVALUATION_BATCH,
-    Accuracies,
-    Evaluated,
-    accuracies,
-    asnetwork,
-    compress_and_evaluate,
-)
+from corank.experiment.compressing import EVALUATION_BATCH, accuracies, compress_and_evaluate
+from corank.experiment.evaluated import Accuracies, Evaluated, asnetwork
 from corank.linalg import number_of_terms
 from corank.measure import ActiveSubspaces, Survey, Surveyed
 from corank.measure.heldout import EVERY as HELD_OUT_EVERY

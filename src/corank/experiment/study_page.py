@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from corank.experiment.chapters import chapters, in_words
-from corank.experiment.compressing import asnetwork
+from corank.experiment.evaluated import asnetwork
 from corank.experiment.forecast_section import forecast_section
 from corank.experiment.run_folder import versions
 from corank.experiment.run_pages import reload_section
 from corank.experiment.study import StudyResult
 from corank.experiment.tables import cuts_table, layers_table
+from corank.experiment.words import sentence
 from corank.network import Latency, Layer
 from corank.report import Page, Section, Tradeoff, cost_against_accuracy, cost_bars
 from corank.report.format import percent
@@ -50,7 +51,7 @@ def summary(result: StudyResult) -> tuple[str, ...]:
         f"with {result.cost.parameters:,} parameters and {result.cost.multiply_adds_millions:.3g} million "
         "multiply-adds an image.",
         *in_words(result.measured),
-        result.reason[:1].upper() + result.reason[1:] + ".",
+        sentence(result.reason),
     )
 
 
@@ -71,7 +72,7 @@ def _facts(result: StudyResult) -> tuple[tuple[str, Any], ...]:
 
 def _cuts(result: StudyResult) -> Section:
     if not result.cuts:
-        return Section("Where it can be cut", text=(result.reason[:1].upper() + result.reason[1:] + ".",))
+        return Section("Where it can be cut", text=(sentence(result.reason),))
     baseline = Tradeoff(
         name=result.network, accuracy=result.original.test, multiply_adds=result.cost.multiply_adds,
         storage_bytes=result.cost.storage_bytes, latency_ms=result.cuts[0].latency_original[0].median_ms,
@@ -92,7 +93,7 @@ def _cuts(result: StudyResult) -> Section:
         text=(
             "After each cut the rest of the network was replaced by a linear map onto the leading directions and a "
             "polynomial of these few variables, fitted to the network's own outputs and briefly fine-tuned.",
-            result.reason[:1].upper() + result.reason[1:] + ".",
+            sentence(result.reason),
             *(f"Cut after {asnetwork(found).layer}: {asnetwork(found).message}." for found in result.cuts),
         ),
         tables=(cuts_table(result.cuts),),

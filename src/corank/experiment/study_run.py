@@ -12,7 +12,8 @@ from typing import Any
 from corank.compress import ASNet, CutForecasts
 from corank.errors import InputError
 from corank.experiment import run_folder
-from corank.experiment.compressing import Evaluated, compress_options, save_compressed
+from corank.experiment.compressing import compress_options, save_compressed
+from corank.experiment.evaluated import Evaluated
 from corank.experiment.networks import Opened, identity
 from corank.experiment.run_folder import CHECKPOINT
 from corank.experiment.study import Study, StudyResult

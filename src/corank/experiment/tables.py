@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from corank.experiment.compressing import Evaluated, asnetwork
+from corank.experiment.evaluated import Evaluated, asnetwork
 from corank.experiment.measured_tables import active_table
 from corank.experiment.run_folder import Run, said
 from corank.experiment.study import CutPlace

@@ -12,7 +12,8 @@ from typing import Any
 import torch
 
 from corank.errors import InputError
-from corank.experiment.compressing import Accuracies, accuracies
+from corank.experiment.compressing import accuracies
+from corank.experiment.evaluated import Accuracies
 from corank.experiment.networks import Opened, check_capture, identity
 from corank.experiment.processes import is_first_process
 from corank.experiment.run_folder import CHECKPOINT, Run, claim, clear_run, load_run, save_run

@@ -18,11 +18,15 @@ from corank.linalg.range_finder import RandomisedRange
 from corank.linalg.ranks import merge_ranks
 from corank.linalg.response_surface import ResponseSurface, fit_response_surface
 from corank.linalg.ridge import RidgeFit, leave_one_out_ridge
+from corank.linalg.row_selection import RowSelection, a_priori_constant, select_rows
 from corank.linalg.rows import check_rows, energy_of
 from corank.linalg.sketch import Sketch
+from corank.linalg.spectrum_ranks import gavish_donoho_rank, rank_by_energy
+from corank.linalg.vbmf import VBMF, analytic_vbmf
 from corank.linalg.whitening import StreamingMoments, Whitening
 
 __all__ = [
+    "VBMF",
     "Bootstrap",
     "FrequentDirections",
     "HashingSketch",
@@ -33,11 +37,14 @@ __all__ = [
     "RandomisedRange",
     "ResponseSurface",
     "RidgeFit",
+    "RowSelection",
     "Sketch",
     "SparseFit",
     "StreamingLeastSquares",
     "StreamingMoments",
     "Whitening",
+    "a_priori_constant",
+    "analytic_vbmf",
     "bootstrap_subspace",
     "centred",
     "check_rows",
@@ -48,6 +55,7 @@ __all__ = [
     "energy_of",
     "evaluate_hermite",
     "fit_response_surface",
+    "gavish_donoho_rank",
     "group_norms",
     "group_soft_threshold",
     "information_bounds",
@@ -58,6 +66,8 @@ __all__ = [
     "number_of_terms",
     "orthonormal_transform",
     "pairwise_squared_distances",
+    "rank_by_energy",
+    "select_rows",
     "singular_value_threshold",
     "soft_threshold",
 ]

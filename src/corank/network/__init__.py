@@ -1,6 +1,7 @@
 """Any `nn.Module`, without knowing why: its graph, its points, cutting, cost, latency, files."""
 
 from corank.network.adapted import Adapted
+from corank.network.changes import Change, changes_between
 from corank.network.compose import compose, free_name
 from corank.network.cost import Cost, cost
 from corank.network.cut import Cut, cut
@@ -18,8 +19,9 @@ from corank.network.weighted import Weighted, weighted_layers
 from corank.network.wrapper import unwrapped
 
 __all__ = [
-    "Adapted", "Cost", "Cut", "GraphNetwork", "Inputs", "Latency", "Layer", "Layers", "Loss", "Normalised", "Point",
-    "Reader", "Reading", "Skipped", "Through", "Weighted", "batch_size", "capture", "check_inputs", "compose",
-    "concatenate", "cost", "cut", "described", "evaluation_mode", "fingerprint", "free_name", "latencies",
-    "load_graph", "load_tensors", "save_graph", "save_tensors", "select", "to_device", "unwrapped", "weighted_layers",
+    "Adapted", "Change", "Cost", "Cut", "GraphNetwork", "Inputs", "Latency", "Layer", "Layers", "Loss", "Normalised",
+    "Point", "Reader", "Reading", "Skipped", "Through", "Weighted", "batch_size", "capture", "changes_between",
+    "check_inputs", "compose", "concatenate", "cost", "cut", "described", "evaluation_mode", "fingerprint", "free_name",
+    "latencies", "load_graph", "load_tensors", "save_graph", "save_tensors", "select", "to_device", "unwrapped",
+    "weighted_layers",
 ]  # fmt: skip

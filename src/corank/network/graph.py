@@ -24,6 +24,7 @@ from corank.network.quiet import quiet
 from corank.network.wrapper import prefix_of, unwrapped
 
 TRAINING_ARGUMENTS = ("training", "train", "use_input_stats")
+LINES_SHOWN = 20  # of layers, when a network is printed
 RETURNING_THEIR_INPUT = {"dropout", "feature_dropout", "alpha_dropout", "feature_alpha_dropout", "type_as"}
 """Operations that may return their very input, which their schema does not tell."""
 
@@ -64,6 +65,25 @@ class GraphNetwork(fx.GraphModule):
         value = next(node for node in self.graph.nodes if node.op == "output").args[0]
         assert isinstance(value, fx.Node)
         return value
+
+    def __repr__(self) -> str:
+        """The layers with weight matrices in the order in which they run, instead of the generated code."""
+        own = {name: value for name, value in self.named_parameters() if value.ndim > 1}
+        order = {node: place for place, node in enumerate(self.graph.nodes)}
+        used = [node for node in order if node.op == "get_attr" and node.target in own and node.users]
+        first = {node: min(node.users, key=order.__getitem__) for node in used}
+        lines = []
+        for node, user in sorted(first.items(), key=lambda pair: order[pair[1]]):
+            name = calls_of(user)[-1].path if calls_of(user) else str(node.target).removesuffix(".weight")
+            operation = getattr(user.target, "__name__", user.op).partition(".")[0]
+            lines.append(f"  {name}: {operation} {tuple(own[str(node.target)].shape)}")
+        if len(lines) > LINES_SHOWN:
+            lines[LINES_SHOWN // 2 : -LINES_SHOWN // 2] = [f"  ... {len(lines) - LINES_SHOWN} more ..."]
+        count = sum(value.numel() for value in self.parameters())
+        return "\n".join([f"GraphNetwork of {count:,} parameters", *lines])
+
+    def __str__(self) -> str:
+        return repr(self)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> GraphNetwork:
         copy = assemble({name: _clone(value) for name, value in tensors_of(self).items()}, self.graph)

@@ -302,7 +302,7 @@ def _of_operation(node: fx.Node, weight: Tensor) -> tuple[str, dict[str, Any]]:
     if kind not in CONVOLUTIONS:
         named = {"linear": LINEAR, "embedding": EMBEDDING, **dict.fromkeys(RECURRENT, RECURRENCE)}
         return named.get(kind, OTHER), {}
-    given = _arguments(node)
+    given = arguments_of(node)
     dimensions = weight.ndim - 2
     dilation = _each_way(given["dilation"], dimensions)
     reach = [one * (size - 1) for one, size in zip(dilation, weight.shape[2:], strict=True)]
@@ -316,7 +316,7 @@ def _of_operation(node: fx.Node, weight: Tensor) -> tuple[str, dict[str, Any]]:
     return TRANSPOSED if "transpose" in kind else CONVOLUTION, options
 
 
-def _arguments(node: fx.Node) -> dict[str, Any]:
+def arguments_of(node: fx.Node) -> dict[str, Any]:
     """The arguments of an operation by name, also those left at their default."""
     schema = node.target._schema.arguments  # type: ignore[union-attr]
     named = {argument.name: argument.default_value for argument in schema}

@@ -14,6 +14,7 @@ from corank.train.penalties.base import Penalty as Penalty
 from corank.train.penalties.group_lasso import GroupLasso as GroupLasso
 from corank.train.penalties.l1 import L1 as L1
 from corank.train.penalties.nuclear_norm import NuclearNorm as NuclearNorm
+from corank.train.plateau import Plateau as Plateau
 from corank.train.proximal import ProximalSteps as ProximalSteps
 from corank.train.schedules import Constant as Constant
 from corank.train.schedules import Cosine as Cosine
@@ -34,6 +35,7 @@ __all__ = [
     "NuclearNorm",
     "OneCycle",
     "Penalty",
+    "Plateau",
     "ProximalSteps",
     "Steps",
     "accuracy",

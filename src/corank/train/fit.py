@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +21,11 @@ from corank.errors import InputError
 from corank.network import evaluation_mode
 from corank.train.checkpoint import Checkpoint, Progress
 from corank.train.devices import Devices, Local
-from corank.train.evaluate import Batches, device_of
+from corank.train.evaluate import Batches, accuracy, device_of
 from corank.train.history import EpochRow, History
 from corank.train.loop import Loop, Penalties, Perturb, Schedule, Terms
 from corank.train.objectives import CrossEntropy, Objective
+from corank.train.plateau import Plateau
 from corank.train.progress import progress_bar
 from corank.train.randomness import private_randomness
 from corank.train.schedules import Constant
@@ -58,10 +59,11 @@ def fit(
     optimiser: Callable[[Any], Optimizer],
     objective: Objective = CrossEntropy(),  # noqa: B008 - frozen
     parameters: Parameters | None = None,
-    schedule: Schedule = Constant(),  # noqa: B008 - frozen
+    schedule: Schedule | Plateau = Constant(),  # noqa: B008 - frozen
     penalties: Penalties = (),
     perturb: Perturb | None = None,
     callbacks: Sequence[Callback] = (),
+    validation: Batches | None = None,
     checkpoint: Checkpoint | Path | None = None,
     seed: int = 0,
     fabric: Devices | None = None,
@@ -78,11 +80,13 @@ def fit(
         optimiser: from parameters or parameter groups to an optimiser, as `partial(torch.optim.SGD, lr=0.1)`.
         objective: `(network, x, y)` to the mean loss of the batch.
         parameters: parameters or parameter groups; by default all of the network's that require a gradient.
-        schedule: from progress in `[0, 1]` to the factor of each group's own step size.
+        schedule: from progress in `[0, 1]` to the factor of each group's own step size; or `Plateau`, which follows the
+            validation accuracy.
         penalties: each from the network to a scalar that is added to the loss.
         perturb: `(network, x, y)` to the inputs that are learnt instead of `x`.
         callbacks: each told of an epoch's end, in every process; a reason that one returns in the first
             process ends the training.
+        validation: re-iterable batches on which the accuracy is read after each epoch; they are not trained on.
         checkpoint: a folder, alone or with options, to keep each epoch in and to resume from.
         seed: of the network's noise and of batches that draw from torch's global generator, whose state is
             left as found.
@@ -94,8 +98,8 @@ def fit(
         A row an epoch; `converged` is False where a callback ended the training.
 
     Raises:
-        InputError: nothing to train or to train on, a loss that is not a finite scalar, a checkpoint that is
-            broken or of another training.
+        InputError: nothing to train or to train on, a `Plateau` without validation batches, a loss that is not a
+            finite scalar, a checkpoint that is broken or of another training.
 
     Example:
         >>> from functools import partial
@@ -111,15 +115,17 @@ def fit(
     own = optimiser(_trainable(network, parameters))
     terms = Terms(objective=objective, penalties=penalties, perturb=perturb)
     with _borrowed(network, devices):
+        _check_validation(validation, schedule)
         steps = _number_of(batches)
-        choices = {"epochs": epochs, "steps": steps, "seed": seed, **_choices(own, schedule, terms)}
+        choices = {"epochs": epochs, "steps": steps, "seed": seed, **_choices(own, schedule, terms, validation)}
         keeper = _keeper(checkpoint, choices)
-        loop = Loop(network, own, devices, terms, schedule, epochs=epochs, steps=steps, seed=seed)
+        loop = Loop(network, own, devices, terms, epochs=epochs, steps=steps, seed=seed)
         done = (keeper.load(network, own) if keeper else None) or Progress(rows=())
         shown = progress if devices.global_rank == 0 else False
         with progress_bar(label, epochs=epochs, steps=steps, done=len(done.rows), shown=shown) as advance:
             while len(done.rows) < epochs and not done.message:
-                row = loop.epoch(batches, len(done.rows), advance)
+                row = loop.epoch(batches, len(done.rows), _factors(schedule, done), advance)
+                row = replace(row, validation_accuracy=_judged(network, validation, devices))
                 end = EpochEnd(epoch=row.epoch, network=network, row=row)
                 done = Progress(rows=(*done.rows, row), message=_reasons(callbacks, end, devices))
                 if keeper and devices.global_rank == 0:
@@ -158,6 +164,36 @@ def _number_of(batches: Batches) -> int:
     return int(count)
 
 
+def _check_validation(validation: Batches | None, schedule: Schedule | Plateau) -> None:
+    if validation is None and isinstance(schedule, Plateau):
+        raise InputError(
+            "a step size that follows the validation accuracy needs validation batches, got none: give some, or choose "
+            "another schedule"
+        )
+    if validation is None:
+        return
+    if iter(validation) is validation:
+        raise InputError("the validation batches must be re-iterable: give a list or a loader, not an iterator")
+    if next(iter(validation), None) is None:
+        raise InputError("there are no validation batches: give at least one")
+
+
+def _factors(schedule: Schedule | Plateau, done: Progress) -> Schedule:
+    """From progress to the factor of the rates in the epoch that is next."""
+    if not isinstance(schedule, Plateau):
+        return schedule
+    factor = schedule.next_factor(done.rows)
+    return lambda progress: factor
+
+
+def _judged(network: nn.Module, validation: Batches | None, devices: Devices) -> float | None:
+    """The accuracy on validation batches, as the first process finds it."""
+    if validation is None:
+        return None
+    found = accuracy(network, validation) if devices.global_rank == 0 else 0.0
+    return float(devices.broadcast(repr(found)))
+
+
 def _reasons(callbacks: Sequence[Callback], end: EpochEnd, devices: Devices) -> str:
     reasons = [reason for callback in callbacks if (reason := callback(end))]
     return devices.broadcast("; ".join(reasons))
@@ -170,7 +206,9 @@ def _keeper(checkpoint: Checkpoint | Path | None, choices: dict[str, Any]) -> Ch
     return Checkpoint(given.folder, options={**given.options, "fit": choices})
 
 
-def _choices(optimiser: Optimizer, schedule: Schedule, terms: Terms) -> dict[str, Any]:
+def _choices(
+    optimiser: Optimizer, schedule: Schedule | Plateau, terms: Terms, validation: Batches | None
+) -> dict[str, Any]:
     """What a checkpoint must have in common with the run that resumes from it."""
     return {
         "optimiser": type(optimiser).__qualname__,
@@ -179,6 +217,7 @@ def _choices(optimiser: Optimizer, schedule: Schedule, terms: Terms) -> dict[str
         "objective": _described(terms.objective),
         "penalties": [_described(penalty) for penalty in terms.penalties],
         "perturb": _described(terms.perturb),
+        **({} if validation is None else {"validation": True}),
     }
 
 

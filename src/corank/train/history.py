@@ -18,6 +18,7 @@ class EpochRow:
             None where the outputs are not class scores.
         learning_rate: step size of the first parameter group at the last step.
         seconds: time of the epoch.
+        validation_accuracy: share of right answers on the validation batches after the epoch; None without such.
     """
 
     epoch: int
@@ -25,6 +26,7 @@ class EpochRow:
     accuracy: float | None
     learning_rate: float
     seconds: float
+    validation_accuracy: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +54,11 @@ class History(Result):
         return len(self.rows)
 
     def row(self) -> dict[str, Scalar]:
-        """The last epoch's loss and training accuracy, and the seconds of all epochs."""
+        """The last epoch's loss and accuracies, that on validation data where there were any, and all seconds."""
         last = self.rows[-1]
-        seconds = sum(row.seconds for row in self.rows)
-        return {"epochs": last.epoch, "loss": last.loss, "accuracy": last.accuracy, "seconds": seconds}
+        judged = last.validation_accuracy
+        return {
+            "epochs": last.epoch, "loss": last.loss, "accuracy": last.accuracy,
+            **({} if judged is None else {"validation accuracy": judged}),
+            "seconds": sum(row.seconds for row in self.rows),
+        }  # fmt: skip

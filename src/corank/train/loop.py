@@ -47,7 +47,6 @@ class Loop:
         optimiser: over its parameters, with each group's own rate.
         devices: where to compute; the network and the optimiser are set up with it.
         terms: what is minimised.
-        schedule: from progress to the factor of the rates.
         epochs: how many there will be.
         steps: how many an epoch has.
         seed: of data and noise.
@@ -59,7 +58,6 @@ class Loop:
         optimiser: Optimizer,
         devices: Devices,
         terms: Terms,
-        schedule: Schedule,
         *,
         epochs: int,
         steps: int,
@@ -68,7 +66,6 @@ class Loop:
         self.network = network
         self.devices = devices
         self.terms = terms
-        self.schedule = schedule
         self.epochs = epochs
         self.steps = steps
         self.seed = seed
@@ -76,8 +73,15 @@ class Loop:
         self.base_rates = [float(group["lr"]) for group in optimiser.param_groups]
         self.objective, self.ready_optimiser = devices.setup(_Step(network, terms.objective), optimiser)
 
-    def epoch(self, batches: Batches, epoch: int, advance: Advance) -> EpochRow:
-        """One pass over the batches; `epoch` counts from 0, `advance` is told of each step."""
+    def epoch(self, batches: Batches, epoch: int, schedule: Schedule, advance: Advance) -> EpochRow:
+        """One pass over the batches.
+
+        Args:
+            batches: of the training.
+            epoch: counts from 0.
+            schedule: from the progress of the whole training to the factor of the rates.
+            advance: told of each step.
+        """
         start = time.perf_counter()
         if hasattr(batches, "set_epoch"):
             batches.set_epoch(epoch)
@@ -87,7 +91,8 @@ class Loop:
         sums = _Sums()
         with _last_output(self.network) as outputs:
             for step, (x, y) in enumerate(drawn_with(derived_seed(self.seed, epoch, "data"), batches)):
-                rate = self._set_rates((epoch * self.steps + step + 0.5) / (self.epochs * self.steps))
+                progress = (epoch * self.steps + step + 0.5) / (self.epochs * self.steps)
+                rate = self._set_rates(schedule(min(progress, 1.0)))
                 where = f"epoch {epoch + 1}, step {step + 1}, learning rate {rate:.3g}"
                 loss, hits = self._step(x, y, outputs, where)
                 sums.add(loss, hits, len(x), y.numel())
@@ -133,8 +138,7 @@ class Loop:
         totals = self.devices.all_reduce(torch.stack([loss.double(), counted]), reduce_op="sum").tolist()
         return totals[0] / self.devices.world_size, totals[1]
 
-    def _set_rates(self, progress: float) -> float:
-        factor = self.schedule(min(progress, 1.0))
+    def _set_rates(self, factor: float) -> float:
         groups = self.optimiser.param_groups  # new ones after a resumption
         for group, base_rate in zip(groups, self.base_rates, strict=True):
             group["lr"] = base_rate * factor

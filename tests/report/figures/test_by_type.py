@@ -10,7 +10,7 @@ import pytest
 from corank.errors import InputError
 from corank.report import Figure, figures_of
 from corank.result import Interval
-from tests.report.conftest import MAKERS, make, make_activations, make_history
+from tests.report.conftest import MAKERS, make, make_activations, make_budgeted, make_history, make_reduction
 
 HOSTILE = "</text><script>x{}</script> $\\frac{{1}}$ & \x00\ud800 \"'"
 SHAPES = {
@@ -36,17 +36,22 @@ NAMES = {
     "information": ["information-plane"],
     "probes": ["probes"],
     "training": ["training-curve"],
+    "reduction": ["reduced-spectra", "reduced-errors"],
+    "budget": ["candidates"],
 }
-ALL = {**MAKERS, "training": make_history}
+ALL = {**MAKERS, "training": make_history, "reduction": make_reduction, "budget": make_budgeted}
 TRAININGS = {
     "of one epoch": {"epochs": 1},
     "without scores": {"scores": False},
     "that stands still": {"fall": 1.0},
     "of many epochs": {"epochs": 300, "fall": 0.95},
 }
+TARGETS = ("macs=3x", "params=10x", "storage-mb=0.1", "latency-ms=4", "latency-ms=2x")
 CASES = [("gradients", shape, options) for shape, options in SHAPES.items()]
 CASES += [(kind, shape, options) for kind in list(MAKERS)[1:] for shape, options in OTHERS.items()]
 CASES += [("training", shape, options) for shape, options in TRAININGS.items()]
+CASES += [("reduction", shape, options) for shape, options in {**OTHERS, "nothing held out": {"held_out": 0}}.items()]
+CASES += [("budget", target or "no target", {"target": target}) for target in (None, *TARGETS)]
 
 
 @pytest.fixture(params=CASES, ids=lambda case: f"{case[0]}: {case[1]}", scope="module")
@@ -116,10 +121,10 @@ def test_texts_stand_on_the_sheet(drawn: dict[str, Figure]) -> None:
 
 @pytest.mark.parametrize("kind", ALL)
 def test_one_result_gives_one_figure_byte_for_byte(kind: str) -> None:
-    first = figures_of(ALL[kind](2))
+    first = figures_of(ALL[kind]())
     with matplotlib.rc_context({"font.size": 30, "lines.linewidth": 9, "svg.fonttype": "path"}):
         before = dict(matplotlib.rcParams)
-        assert figures_of(ALL[kind](2)) == first
+        assert figures_of(ALL[kind]()) == first
         assert dict(matplotlib.rcParams) == before
 
 

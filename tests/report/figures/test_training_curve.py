@@ -29,6 +29,22 @@ def test_heights_are_losses_and_accuracies(narrow: bool) -> None:
     assert (losses[-1][0] < shares[0][0]) == (not narrow), "side by side, and one below the other on a phone"
 
 
+@pytest.mark.parametrize("scores", [False, True])
+def test_the_validation_accuracy_has_a_curve_of_its_own_where_it_is_known(scores: bool) -> None:
+    history = make_history(7, fall=0.9, scores=scores)
+    rows = tuple(replace(row, validation_accuracy=1 - 0.7**row.epoch) for row in history.rows)
+    figure = training_curve(replace(history, rows=rows))
+    for svg in (figure.svg, figure.svg_narrow):
+        *_, shares = curves(svg, 7)
+        assert len(curves(svg, 7)) == 2 + scores
+        assert are_on_one_scale([row.validation_accuracy or 0 for row in rows], [y for _, y in shares], falling=True)
+        assert {"validation accuracy", "91.8\u00a0%"} <= set(texts(svg))
+        assert ("accuracy" in texts(svg)) == scores
+    assert "not trained on" in figure.caption
+    assert "not seen here" not in figure.caption
+    assert "not seen here" in training_curve(history).caption
+
+
 def test_a_loss_that_falls_far_is_shown_by_its_logarithm() -> None:
     rows = tuple(replace(row, loss=row.loss * (1 + row.epoch % 2)) for row in make_history(12, fall=0.5).rows)
     losses, _ = curves(training_curve(replace(make_history(), rows=rows)).svg, 12)

@@ -4,6 +4,7 @@ from corank.report.figures.activation_spectra import activation_spectra
 from corank.report.figures.active_neurons import active_neurons
 from corank.report.figures.active_variables import active_variables
 from corank.report.figures.by_type import figures_of
+from corank.report.figures.candidates import candidates
 from corank.report.figures.captured import captured
 from corank.report.figures.cost_against_accuracy import cost_against_accuracy
 from corank.report.figures.cost_bars import cost_bars
@@ -14,6 +15,8 @@ from corank.report.figures.information_plane import information_plane
 from corank.report.figures.parameters import parameters
 from corank.report.figures.principal_components import principal_components
 from corank.report.figures.probes import probes
+from corank.report.figures.reduced_errors import reduced_errors
+from corank.report.figures.reduced_spectra import reduced_spectra
 from corank.report.figures.spectra import spectra
 from corank.report.figures.tradeoff import Tradeoff
 from corank.report.figures.training_curve import training_curve
@@ -21,7 +24,8 @@ from corank.report.figures.variance_ratios import variance_ratios
 from corank.report.figures.weight_ranks import weight_ranks
 
 __all__ = [
-    "CameOut", "Figure", "Tradeoff", "activation_spectra", "active_neurons", "active_variables", "captured",
-    "cost_against_accuracy", "cost_bars", "cushions", "cut_forecasts", "figures_of", "information_plane", "parameters",
-    "principal_components", "probes", "spectra", "training_curve", "variance_ratios", "weight_ranks",
+    "CameOut", "Figure", "Tradeoff", "activation_spectra", "active_neurons", "active_variables", "candidates",
+    "captured", "cost_against_accuracy", "cost_bars", "cushions", "cut_forecasts", "figures_of", "information_plane",
+    "parameters", "principal_components", "probes", "reduced_errors", "reduced_spectra", "spectra", "training_curve",
+    "variance_ratios", "weight_ranks",
 ]  # fmt: skip

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import singledispatch
 
-from corank.compress import ASNetwork, CutForecasts
+from corank.compress import ASNetwork, CutForecasts, RONetwork
+from corank.compress.budgeted import Budgeted
 from corank.errors import InputError
 from corank.measure import (
     ActivationSpectra,
@@ -18,6 +19,7 @@ from corank.measure import (
 from corank.report.figures.activation_spectra import activation_spectra
 from corank.report.figures.active_neurons import active_neurons
 from corank.report.figures.active_variables import active_variables
+from corank.report.figures.candidates import candidates
 from corank.report.figures.captured import captured
 from corank.report.figures.cushions import cushions
 from corank.report.figures.cut_forecasts import cut_forecasts
@@ -26,6 +28,8 @@ from corank.report.figures.information_plane import information_plane
 from corank.report.figures.parameters import parameters
 from corank.report.figures.principal_components import principal_components
 from corank.report.figures.probes import probes
+from corank.report.figures.reduced_errors import reduced_errors
+from corank.report.figures.reduced_spectra import reduced_spectra
 from corank.report.figures.spectra import spectra
 from corank.report.figures.training_curve import training_curve
 from corank.report.figures.variance_ratios import variance_ratios
@@ -113,6 +117,21 @@ def _(result: ASNetwork) -> dict[str, Figure]:
 @figures_of.register
 def _(result: CutForecasts) -> dict[str, Figure]:
     return _by_name(cut_forecasts(result))
+
+
+@figures_of.register
+def _(result: RONetwork) -> dict[str, Figure]:
+    _check(result.layers)
+    training = None if result.training is None else training_curve(result.training, "fine-tuning", "fine-tuning")
+    return _by_name(reduced_spectra(result), reduced_errors(result), training)
+
+
+@figures_of.register
+def _(result: Budgeted) -> dict[str, Figure]:
+    if not result.candidates:
+        raise InputError("a figure needs at least one candidate, got 0")
+    training = None if result.training is None else training_curve(result.training, "fine-tuning", "fine-tuning")
+    return _by_name(candidates(result), training)
 
 
 def _check(layers: Sequence[Result]) -> None:

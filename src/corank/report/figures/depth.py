@@ -36,7 +36,19 @@ def right_margin(canvas: Canvas, names: Sequence[str]) -> float:
     return 34 + CHARACTER * max(map(len, distinct(names, name_limit(canvas))))
 
 
-def name_lines(canvas: Canvas, axes: Axes, names: Sequence[str], ends: Sequence[tuple[float, float] | None]) -> None:
+def height_of_names(names: int) -> float:
+    """How many pixels so many names take, one below the other."""
+    return _GAP * names
+
+
+def name_lines(
+    canvas: Canvas,
+    axes: Axes,
+    names: Sequence[str],
+    ends: Sequence[tuple[float, float] | None],
+    *,
+    at_most: int = NAMED_AT_MOST,
+) -> None:
     """Name the lines in the right margin.
 
     Args:
@@ -44,8 +56,9 @@ def name_lines(canvas: Canvas, axes: Axes, names: Sequence[str], ends: Sequence[
         axes: with its limits set.
         names: of the layers by depth.
         ends: the last point of every line in data coordinates, None where there is no line.
+        at_most: how many there is room to name, each; of more a scale of colours names some.
     """
-    if len(names) > NAMED_AT_MOST:
+    if len(names) > at_most:
         _scale(canvas, axes, names)
         return
     colours = depth_colours(len(names))

@@ -16,6 +16,7 @@ from corank.train import History
 
 Curve = tuple[str, list[float], Callable[[float], str]]
 """What it shows, a value an epoch, and how a value is written."""
+ACCURACY, VALIDATION = "accuracy", "validation accuracy"
 
 _MARKED_AT_MOST = 30  # epochs; the points of longer trainings are the line
 _LOGARITHMIC_FROM = 10.0  # the largest loss by the smallest
@@ -34,25 +35,37 @@ def training_curve(history: History, name: str = "training-curve", what: str = "
     curves = _curves(history)
     epochs = f"{len(history.rows)} epoch{'s' * (len(history.rows) != 1)}"
     ends = ", ".join(f"{title} {show(values[-1])}" for title, values, show in curves)
-    share = " and the share of samples that the network got right" if len(curves) > 1 else ""
     return draw_figure(
         name,
         lambda canvas: _draw(canvas, [row.epoch for row in history.rows], curves),
         alt=f"The {what}, {epochs}, at the end: {ends}",
-        caption=(
-            f"The {what}: the mean loss of each epoch{share}, on the training samples and while the network changes. "
-            "How the network does on other samples is not seen here."
-        ),
+        caption=f"The {what}: {_explained([title for title, _, _ in curves])}",
         height=_PANEL,
         narrow_height=_PANEL * len(curves),
     )
 
 
 def _curves(history: History) -> list[Curve]:
+    """The loss, and the accuracies of which anything is known."""
     losses: Curve = ("loss", [row.loss for row in history.rows], number)
-    shares = [math.nan if row.accuracy is None else row.accuracy for row in history.rows]
-    known = any(math.isfinite(share) for share in shares)
-    return [losses, ("accuracy", shares, percent)] if known else [losses]
+    shares = {
+        ACCURACY: [row.accuracy for row in history.rows],
+        VALIDATION: [row.validation_accuracy for row in history.rows],
+    }
+    known = {title: values for title, values in shares.items() if any(value is not None for value in values)}
+    return [losses] + [
+        (title, [math.nan if value is None else value for value in values], percent) for title, values in known.items()
+    ]
+
+
+def _explained(titles: Sequence[str]) -> str:
+    share = " and the share of samples that the network got right" if ACCURACY in titles else ""
+    others = (
+        "The validation accuracy is that after each epoch, on samples that it is not trained on."
+        if VALIDATION in titles
+        else "How the network does on other samples is not seen here."
+    )
+    return f"the mean loss of each epoch{share}, on the training samples and while the network changes. {others}"
 
 
 def _draw(canvas: Canvas, epochs: Sequence[int], curves: Sequence[Curve]) -> None:
@@ -79,7 +92,7 @@ def _panel(canvas: Canvas, epochs: Sequence[int], curve: Curve, *, left: float, 
     marker = "o" if len(epochs) <= _MARKED_AT_MOST else ""
     axes.plot(epochs, values, color=ACCENT.light, linewidth=1.6, marker=marker, markersize=4)
     count_axis(canvas, axes, epochs[-1])
-    _scale(axes, [value for value in values if math.isfinite(value)], is_share=title == "accuracy")
+    _scale(axes, [value for value in values if math.isfinite(value)], is_share=title in (ACCURACY, VALIDATION))
     if math.isfinite(values[-1]):
         axes.annotate(
             last, (epochs[-1], values[-1]), xytext=(8, 0), textcoords="offset points", size=SMALL,

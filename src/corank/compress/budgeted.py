@@ -1,0 +1,58 @@
+"""What the search within a budget returns: the candidates, the one that was chosen and why, and its network."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from corank.compress.base import Compressed
+from corank.compress.budget import Target
+from corank.compress.race.candidate import Candidate, front_of
+
+
+@dataclass(frozen=True, kw_only=True)
+class Budgeted(Compressed):
+    """A network within a budget.
+
+    Attributes:
+        target: what was asked for; None where only the accuracy was.
+        max_drop: how many points of accuracy might be lost; None where it was not said.
+        limit: the largest amount of the target's quantity; None without a target.
+        reached: the amount of the returned network, counted or measured on it; None without a target.
+        candidates: of all methods, by their accuracy.
+        chosen: the one that was built and trained.
+        reason: why this one.
+        meets: whether everything that was asked for is met, by validation accuracy after training where a drop was
+            limited.
+        accuracy_original: of the original network on the judging samples.
+        samples_judging: how many these are.
+        search_seconds: from the end of measuring to the choice, without trial trainings.
+        measure_seconds: of measuring.
+    """
+
+    target: Target | None
+    max_drop: float | None
+    limit: float | None
+    reached: float | None
+    candidates: tuple[Candidate, ...]
+    chosen: Candidate
+    reason: str
+    meets: bool
+    accuracy_original: float
+    samples_judging: int
+    search_seconds: float
+    measure_seconds: float
+
+    @property
+    def front(self) -> tuple[Candidate, ...]:
+        """The Pareto front of all candidates in multiply-adds and accuracy, cheapest first."""
+        return front_of(self.candidates)
+
+    @property
+    def manner(self) -> str:
+        """How it was made, in a few words that may follow the name of the network."""
+        return f"made smaller by {self.chosen.name}"
+
+    @property
+    def why(self) -> str:
+        """What was changed, what was left and why, in a sentence for people."""
+        return self.reason

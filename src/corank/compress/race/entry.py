@@ -1,0 +1,51 @@
+"""A candidate together with how its network is had."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch import nn
+
+from corank.compress.race.candidate import Candidate
+from corank.network import GraphNetwork, capture, compose, free_name
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Built:
+    """A network before any training.
+
+    Attributes:
+        network: the network.
+        new: what the names of its new layers' parameters begin with; nothing where there are none.
+    """
+
+    network: GraphNetwork
+    new: str | tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Entry:
+    """What a method would make of a network.
+
+    Attributes:
+        candidate: its accounts.
+        build: makes the network.
+    """
+
+    candidate: Candidate
+    build: Callable[[], Built]
+
+
+def finished(pre: GraphNetwork, shape: tuple[int, ...], head: nn.Module, name: str) -> Built:
+    """A kept part with a new end.
+
+    Args:
+        pre: the kept part.
+        shape: of one sample at its end.
+        head: the new end.
+        name: that its parameters get, if it is free.
+    """
+    like = next(pre.parameters(), next(head.parameters()))
+    own = free_name(pre, name)
+    return Built(network=compose(pre, capture(head, like.new_zeros(2, *shape)), own), new=f"{own}.")

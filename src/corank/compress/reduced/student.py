@@ -1,0 +1,143 @@
+"""The small network: dense layers between sampled features, with the activations and poolings of the original.
+
+Daulbaev, "Applications of Differential Equations and Reduced-Order Modeling for Deep Learning", eq. 5.14. Its layers
+carry the names of the layers that they stand for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from torch import Tensor, fx, nn
+from torch.nn import functional
+
+from corank.compress.reduced.operations import POOLING
+from corank.network.layers import kind_of
+
+START = "start"
+Step = Callable[[Tensor], Tensor]
+
+
+class Applied:
+    """An element-wise operation of a graph with the options that it had there."""
+
+    def __init__(self, node: fx.Node) -> None:
+        self.operation = node.target
+        self.options = node.args[1:]
+        self.named = dict(node.kwargs)
+
+    def __call__(self, values: Tensor) -> Tensor:
+        """The operation on values of any shape."""
+        return self.operation(values, *self.options, **self.named)  # type: ignore[no-any-return, operator]
+
+
+class Neighbours:
+    """The maximum of so many neighbours along a row."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+
+    def __call__(self, values: Tensor) -> Tensor:
+        """`(B, n)` to `(B, n / count)`."""
+        return functional.max_pool1d(values, self.count)
+
+
+def steps_of(nodes: Sequence[fx.Node], windows: Sequence[int]) -> list[Step]:
+    """The activations and poolings of a stage on sampled values, windows side by side."""
+    return [
+        Neighbours(window) if kind_of(node) in POOLING else Applied(node)
+        for node, window in zip(nodes, windows, strict=True)
+    ]
+
+
+class DenseLayer(nn.Module):
+    """One layer: the sum of linear maps of earlier ones, activation and pooling.
+
+    Args:
+        maps: `(width, ...)` a matrix a source, by its name.
+        bias: `(width,)`.
+        steps: activations and poolings on `(B, width)`.
+        coordinates: `(R, P)`, from kept features to coordinates; None where readers take the features.
+        dropout: share of the kept features that training leaves out.
+    """
+
+    def __init__(
+        self,
+        maps: Mapping[str, Tensor],
+        bias: Tensor,
+        steps: Sequence[Step] = (),
+        coordinates: Tensor | None = None,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        biases = [bias, *[None] * (len(maps) - 1)]
+        pairs = zip(maps.items(), biases, strict=True)
+        self.maps = nn.ModuleDict({name: linear(matrix, added) for (name, matrix), added in pairs})
+        self.normalisation: nn.Module = nn.Identity()
+        self.steps = list(steps)
+        self.dropout = nn.Dropout(dropout) if dropout else nn.Identity()
+        self.coordinates = nn.Identity() if coordinates is None else linear(coordinates)
+
+    @property
+    def offset(self) -> nn.Parameter:
+        """What the maps add, `(width,)`; the first of them has it."""
+        found = next(iter(self.maps.values())).bias
+        assert isinstance(found, nn.Parameter)
+        return found
+
+    def mapped(self, values: Mapping[str, Tensor]) -> Tensor:
+        """What goes into batch norm and activation, `(B, width)`."""
+        first, *others = (layer(values[name]) for name, layer in self.maps.items())
+        total: Tensor = sum(others, first)
+        return total
+
+    def kept(self, values: Mapping[str, Tensor]) -> Tensor:
+        """The kept features, `(B, P)`."""
+        found: Tensor = self.normalisation(self.mapped(values))
+        for step in self.steps:
+            found = step(found)
+        return found
+
+    def read(self, kept: Tensor) -> Tensor:
+        """What later layers read: the kept features or their coordinates."""
+        found: Tensor = self.coordinates(self.dropout(kept))
+        return found
+
+
+class DenseTail(nn.Module):
+    """The small network in place of a tail.
+
+    Args:
+        layers: by name, in the order of computation.
+        output: the map to the logits.
+        projection: `(R, D)`, from the start to coordinates of it; None where the layers read the start as it is.
+    """
+
+    def __init__(self, layers: Mapping[str, DenseLayer], output: DenseLayer, projection: Tensor | None = None) -> None:
+        super().__init__()
+        self.layers = nn.ModuleDict(layers)
+        self.output = output
+        self.projection = nn.Identity() if projection is None else linear(projection)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The logits `(B, classes)` of values `(B, ...)` at the start."""
+        *_, values = self.states(x)
+        return self.output.mapped(values)
+
+    def states(self, x: Tensor) -> Iterator[dict[str, Tensor]]:
+        """After every layer, the first time before any, what later layers read, by name."""
+        values = {START: self.projection(x.flatten(1))}
+        yield values
+        for name, layer in self.layers.items():
+            assert isinstance(layer, DenseLayer)
+            values[name] = layer.read(layer.kept(values))
+            yield values
+
+
+def linear(matrix: Tensor, bias: Tensor | None = None) -> nn.Linear:
+    """A linear layer of these numbers."""
+    layer = nn.Linear(matrix.shape[1], matrix.shape[0], bias=bias is not None, device="meta")
+    layer.weight = nn.Parameter(matrix.contiguous())
+    if bias is not None:
+        layer.bias = nn.Parameter(bias.contiguous())
+    return layer

@@ -1,0 +1,36 @@
+"""Findings in words, put together to sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+def capital(text: str) -> str:
+    """The text with a capital letter at its beginning and the rest as it is.
+
+    Example:
+        >>> capital("cut after conv3"), capital("")
+        ('Cut after conv3', '')
+    """
+    return text[:1].upper() + text[1:]
+
+
+def sentence(text: str) -> str:
+    """The text as a sentence.
+
+    Example:
+        >>> sentence("all 5 epochs done")
+        'All 5 epochs done.'
+    """
+    return f"{capital(text)}."
+
+
+def listed(names: Sequence[str]) -> str:
+    """Layers one after the other; of more than four the first three and how many more.
+
+    Example:
+        >>> listed(["conv1"]), listed(["conv1", "conv2", "conv3"]), listed(["conv1", "conv2", "conv3", "fc1", "fc2"])
+        ('conv1', 'conv1, conv2 and conv3', 'conv1, conv2, conv3 and 2 more layers')
+    """
+    shown = list(names) if len(names) <= 4 else [*names[:3], f"{len(names) - 3} more layers"]
+    return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"
