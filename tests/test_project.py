@@ -53,7 +53,10 @@ def test_every_installation_is_constrained(file: str) -> None:
     assert calls or file != "Makefile"
 
 
-@pytest.mark.parametrize("requirement", [*PROJECT["dependencies"], *EXTRAS["dev"], *EXTRAS["fabric"]])
+@pytest.mark.parametrize(
+    "requirement",
+    [*PROJECT["dependencies"], *EXTRAS["dev"], *EXTRAS["fabric"], *EXTRAS["onnx"], *EXTRAS["prune"]],
+)
 def test_the_pins_lie_in_the_stated_ranges(requirement: str) -> None:
     wanted = Requirement(requirement)
     if wanted.name != PROJECT["name"]:

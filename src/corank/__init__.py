@@ -2,7 +2,7 @@
 
 __version__ = "0.1.0"
 
-from corank.compress import ASNet, forecast, forecast_cuts
+from corank.compress import RON, ASNet, Auto, Prune, forecast, forecast_cuts
 from corank.errors import InputError
 from corank.experiment import Study, load, open_network
 from corank.measure import ActiveSubspace, Survey
@@ -11,6 +11,7 @@ from corank.train import accuracy, fit
 from corank.zoo import Batches, load_data
 
 __all__ = [
-    "ASNet", "ActiveSubspace", "Adapted", "Batches", "InputError", "Normalised", "Study", "Survey", "accuracy",
-    "capture", "cost", "cut", "fit", "forecast", "forecast_cuts", "latencies", "load", "load_data", "open_network",
+    "RON", "ASNet", "ActiveSubspace", "Adapted", "Auto", "Batches", "InputError", "Normalised", "Prune", "Study",
+    "Survey", "accuracy", "capture", "cost", "cut", "fit", "forecast", "forecast_cuts", "latencies", "load", "load_data",
+    "open_network",
 ]  # fmt: skip

@@ -321,16 +321,19 @@ def test_on_the_path_nothing_grows_and_bisection_finds_the_first_that_fits(name:
         assert len(tried) <= 2 + len(path).bit_length()
 
 
-def test_uniform_keeps_shares_equal_up_to_one_unit_and_global_does_not() -> None:
+def test_uniform_keeps_equal_shares_up_to_one_unit() -> None:
     for widths in path_of("vgg", multiple=4).widths:
         lowest = min(kept / full for kept, full in zip(widths, (16, 32, 64), strict=True))
         assert all(kept <= lowest * full + 4 for kept, full in zip(widths, (16, 32, 64), strict=True))
-    shares = [
-        max(kept / full for kept, full in zip(widths, (16, 32, 64), strict=True))
-        - min(kept / full for kept, full in zip(widths, (16, 32, 64), strict=True))
-        for widths in path_of("vgg", multiple=4, scope="global").widths
-    ]
-    assert max(shares) > 0.3
+
+
+def test_global_keeps_no_channel_that_is_less_important_than_one_that_goes() -> None:
+    path = path_of("vgg", multiple=1, scope="global")
+    ranked = [group.importance.sort(descending=True).values for group in path.groups]
+    for widths in path.widths[1:]:
+        gone = max(float(worth[kept]) for worth, kept in zip(ranked, widths, strict=True) if kept < len(worth))
+        kept = [float(worth[kept - 1]) for worth, kept in zip(ranked, widths, strict=True) if kept > 1]
+        assert gone <= min(kept, default=gone)
 
 
 def test_up_to_a_layer_only_the_front_is_narrowed() -> None:

@@ -20,6 +20,7 @@ from corank.experiment import Opened, accuracies, compress_and_evaluate, load_ru
 from corank.experiment.compressing import compress_options, run_compression, save_compressed
 from corank.experiment.evaluated import asnetwork
 from corank.network import Cost, capture, changes_between, cost
+from corank.result import Scalar
 from corank.train import Checkpoint, accuracy
 from corank.zoo import Batches, Dataset
 
@@ -117,18 +118,25 @@ def test_a_description_says_what_was_changed_what_was_left_and_what_came_of_it(
     ).replace("after 1", f"after {load_run(tmp_path).metrics['compressed']['layer']}")
 
 
-def test_what_is_aimed_at_is_written_beside_what_was_reached(
+def test_without_training_what_is_in_front_of_a_cut_is_described_as_kept(
     make_opened: Make, pixels: Dataset, tmp_path: Path
 ) -> None:
     opened, method = make_opened("residual"), replace(METHOD, epochs=0)
     found = compress_and_evaluate(opened.network, method, Batches(pixels.train, 32), pixels, seconds=0.02)
     options = compress_options(method, opened, pixels, 32)
-    save_compressed(tmp_path, found, opened.origin, pixels, options, 1.0, target={"multiply_adds_ratio": 2.0})
+    save_compressed(tmp_path, found, opened.origin, pixels, options, 1.0)
     described = json.loads((tmp_path / "description.json").read_text())
-    assert described["target"] == {"multiply_adds_ratio": 2.0}
+    assert described["target"] is None
     assert described["accuracy"]["before_recovery"] is None
     assert described["why"].endswith("what is in front is as it was")
     assert {row["layer"]: row["what"] for row in described["changes"]}["stem"] == "kept"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Aimed(Compressed):
+    @property
+    def goal(self) -> dict[str, Scalar]:
+        return {"parameters_ratio": 2.0}
 
 
 @final
@@ -146,7 +154,7 @@ class Smallest(Compressor):
             fitted, network, batches, ByLabels(), epochs=self.epochs, validation=validation, checkpoint=checkpoint
         )
         free = Cost(parameters=0, storage_bytes=0, multiply_adds=0)
-        return Compressed(network=small, fitted=fitted, training=training, original=free, overall=free)
+        return Aimed(network=small, fitted=fitted, training=training, original=free, overall=free)
 
 
 @pytest.mark.parametrize("epochs", [0, 2])
@@ -157,6 +165,7 @@ def test_any_compressor_makes_a_run_and_chooses_on_the_validation_split(
     run = run_compression(opened, pixels, Smallest(epochs=epochs), tmp_path, batch_size=32)
     page, described = (tmp_path / "index.html").read_text(), run.description
     assert described["why"] == "the network was made smaller"
+    assert described["target"] == {"parameters_ratio": 2.0}
     assert {row["layer"]: row["what"] for row in described["changes"]} == {
         "stem": "removed", "first": "removed", "second": "removed", "out": "removed", "1": "new"
     }  # fmt: skip

@@ -236,6 +236,19 @@ def test_square_noise_is_cut_at_the_published_multiple_of_the_median() -> None:
         assert gavish_donoho_rank(ordered, 101, 101) == kept
 
 
+@pytest.mark.parametrize("known", [101, 100, 60, 30])
+def test_the_threshold_hardly_depends_on_how_many_values_are_known(known: int) -> None:
+    """Noise exactly as the law has it, and 20 components from 0.9 to 1.3 times the threshold in steps of 2 %."""
+    noise = marchenko_pastur_quantiles((torch.arange(180, 0, -1, dtype=torch.float64) - 0.5) / 200, 0.5).sqrt()
+    lambda_half = math.sqrt(3 + 4 / (1.5 + math.sqrt(0.25 + 7 + 1)))
+    components = lambda_half * torch.linspace(1.3, 0.9, 20, dtype=torch.float64)
+    values = torch.cat([components, noise]).sort(descending=True).values
+    exact = int((components > lambda_half).sum())
+    assert gavish_donoho_rank(values, 200, 400) == exact
+    energy = float(values.square().sum())
+    assert abs(gavish_donoho_rank(values[:known], 200, 400, energy=energy) - exact) <= 1
+
+
 @given(st.integers(1, 30), st.floats(0.01, 1.0), st.integers(0, 99))
 def test_the_rank_by_energy_is_the_least_that_reaches_it(known: int, share: float, seed: int) -> None:
     values = normal(30, seed=seed).abs().sort(descending=True).values

@@ -9,7 +9,7 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 import corank
-from corank.cli.export import export
+from corank.cli.export import export, shape_of
 from corank.cli.methods import compress_app, measure_app
 from corank.cli.output import print_json, print_table, say
 from corank.cli.reproduce import reproduce_app
@@ -154,7 +154,7 @@ def cost(
         json: print JSON.
     """
     opened = open_network(
-        network, weights=weights, classes=classes, shape=None if input_shape is None else _shape(input_shape)
+        network, weights=weights, classes=classes, shape=None if input_shape is None else shape_of(input_shape)
     )
     place = None if layer is None else meant(layer, opened.network)
     found = cost_of(opened, place, rank=rank, order=order, latency=latency)
@@ -162,13 +162,6 @@ def cost(
         print_json(found)
     else:
         print_table(cost_table(found))
-
-
-def _shape(text: str) -> tuple[int, ...]:
-    parts = text.split(",")
-    if not all(part.isdecimal() and int(part) > 0 for part in parts):
-        raise InputError(f"--input-shape must be positive whole numbers as in 3,32,32, got {text!r}")
-    return tuple(int(part) for part in parts)
 
 
 def _hastened(options: Study) -> Study:

@@ -58,6 +58,11 @@ class Compressed(Result):
         return "made smaller"
 
     @property
+    def goal(self) -> dict[str, Scalar] | None:
+        """What was aimed at, where a size or an accuracy was asked for; None otherwise."""
+        return None
+
+    @property
     def why(self) -> str:
         """What was changed, what was left and why, in a sentence for people."""
         return f"the network was {self.manner}"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from corank.compress.base import Compressed
 from corank.compress.budget import Target
 from corank.compress.race.candidate import Candidate, front_of
+from corank.result import Scalar
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +52,14 @@ class Budgeted(Compressed):
     def manner(self) -> str:
         """How it was made, in a few words that may follow the name of the network."""
         return f"made smaller by {self.chosen.name}"
+
+    @property
+    def goal(self) -> dict[str, Scalar]:
+        """What was aimed at, and whether it is met."""
+        return {
+            "target": None if self.target is None else str(self.target), "limit": self.limit, "reached": self.reached,
+            "max_drop": self.max_drop, "meets": self.meets,
+        }  # fmt: skip
 
     @property
     def why(self) -> str:

@@ -76,6 +76,11 @@ class Pruned(Compressed):
         return f"pruned to {self.reached:.2f}x fewer {IN_WORDS[self.target]}"
 
     @property
+    def goal(self) -> dict[str, Scalar]:
+        """What was to be smaller, and how many times."""
+        return {self.target: self.asked}
+
+    @property
     def why(self) -> str:
         """What was narrowed, what was left and why."""
         narrower = [width for width in self.widths if width.after < width.before]

@@ -10,10 +10,10 @@ from corank.compress.race.candidate import Candidate
 from corank.experiment.particulars import Particulars
 from corank.experiment.words import sentence
 from corank.report import Column, Missing, Section, Table, figures_of
-from corank.report.format import SPACE, compact, milliseconds, number, percent, ratio, storage
+from corank.report.format import MINUS, SPACE, compact, milliseconds, number, percent, storage
 
 UNTRIED = Missing("only the best few had a short trial training")
-UNCUT = Missing("nothing is cut away")
+VERDICTS = "over: of the budget; front: no other has fewer multiply-adds and more accuracy; beaten: one has"
 
 
 def budget_particulars(small: Budgeted) -> Particulars:
@@ -44,19 +44,27 @@ def amount(target: Target, value: float) -> str:
     return f"{number(value)}{SPACE}MB" if target.quantity == "storage-mb" else milliseconds(value)
 
 
+def points(lost: float) -> str:
+    """Percentage points of accuracy.
+
+    Example:
+        >>> points(2.04), points(-0.3)
+        ('2.0', '−0.3')
+    """
+    return f"{lost:.1f}".replace("-", MINUS)
+
+
 def candidates_table(small: Budgeted) -> Table:
     """A row a candidate: what it would cost, how well it works, and what became of it."""
     columns = [
-        Column("method"),
-        Column("cut after"),
-        Column("sizes", note="directions of an ASNet or of a RON's layers, or widths that pruning leaves"),
+        Column("candidate"),
+        Column("verdict", note=VERDICTS),
         Column("multiply-adds", note="of one sample", show=compact),
         Column("storage", note="a MB is 2^20 bytes", show=storage),
         Column("latency", note="median of one sample", show=milliseconds),
         Column("accuracy", note="on the samples that judge, before any training", show=percent),
         Column("after trial", note="the same after a short training", show=percent),
-        Column("agreement", note="share of these samples in the original's class, before any training", show=percent),
-        Column("verdict", note="the front: no other beats it in multiply-adds and accuracy"),
+        Column("sizes", note="directions of an ASNet or of a RON's layers, or widths that pruning leaves"),
     ]
     rows = [_candidate(small, row) for row in reversed(small.candidates)]
     unknown = [
@@ -74,19 +82,18 @@ def candidates_table(small: Budgeted) -> Table:
 
 def nearest_table(small: Budgeted) -> Table:
     """A row a method: the candidate that is nearest to what was asked for."""
-    columns = [Column("method"), Column("cut after")]
+    columns = [Column("candidate")]
     if small.target is not None:
-        columns.append(Column("of the budget", note="how many times the limit it takes", show=ratio))
+        columns.append(Column("of the budget", note="what it takes, as a share of the limit", show=percent))
     columns += [
         Column("accuracy", note="after its trial, where it had one", show=percent),
-        Column("points lost", note="against the original on the same samples"),
+        Column("points lost", note="against the original on the same samples", show=points),
     ]
     rows = []
     for method in dict.fromkeys(row.method for row in small.candidates):
         row = _nearest([one for one in small.candidates if one.method == method])
         share = [] if small.limit is None else [row.reached / small.limit]
-        lost = round(100 * (small.accuracy_original - row.judged), 2)
-        rows.append((method, row.layer or UNCUT, *share, row.judged, lost))
+        rows.append((row.name, *share, row.judged, 100 * (small.accuracy_original - row.judged)))
     return Table(tuple(columns), tuple(rows), "How near each method came.")
 
 
@@ -98,9 +105,8 @@ def _nearest(rows: list[Candidate]) -> Candidate:
 
 def _candidate(small: Budgeted, row: Candidate) -> tuple[Any, ...]:
     return (
-        row.method, row.layer or UNCUT, _sizes(row), row.cost.multiply_adds, row.cost.storage_bytes, row.latency_ms,
-        row.accuracy, UNTRIED if row.trial_accuracy is None else row.trial_accuracy, row.agreement,
-        _verdict(small, row),
+        row.name, _verdict(small, row), row.cost.multiply_adds, row.cost.storage_bytes, row.latency_ms, row.accuracy,
+        UNTRIED if row.trial_accuracy is None else row.trial_accuracy, _sizes(row),
     )  # fmt: skip
 
 
@@ -115,8 +121,8 @@ def _verdict(small: Budgeted, row: Candidate) -> str:
     if row == small.chosen:
         return "chosen"
     if not row.fits:
-        return "over the budget"
-    return "on the front" if row in small.front else "beaten"
+        return "over"
+    return "front" if row in small.front else "beaten"
 
 
 def _request_in_words(small: Budgeted) -> tuple[str, ...]:

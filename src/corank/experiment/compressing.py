@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -160,8 +160,6 @@ def save_compressed(
     dataset: Dataset,
     options: dict[str, Any],
     seconds: float,
-    *,
-    target: Mapping[str, Any] | None = None,
 ) -> None:
     """Write the run folder of a compressed network.
 
@@ -175,7 +173,6 @@ def save_compressed(
         dataset: that it was compressed with.
         options: of `compress_options`.
         seconds: that it took.
-        target: what was aimed at, if anything was.
     """
     compressed = found.compressed
     example = torch.zeros(2, *origin.shape, dtype=getattr(torch, origin.dtype))
@@ -183,10 +180,11 @@ def save_compressed(
     about = {
         "command": "compress",
         "data": dataset.name,
+        "bounds": dataset.bounds,
         "options": options,
         "seed": options.get("seed"),
         "seconds": seconds,
-        "target": target,
+        "target": compressed.goal,
         "reached": _costs(compressed.original, cost(network, origin.shape, example.dtype)),
         "accuracy": {
             "original": found.original, "before_recovery": found.untuned, "after_recovery": found.tuned,

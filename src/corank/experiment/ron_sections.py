@@ -67,15 +67,15 @@ def _layers_in_words(small: RONetwork) -> tuple[str, ...]:
         if math.isfinite(small.agreement)
         else ""
     )
-    where = "everywhere" if len(floorless) == len(small.layers) else f"at {listed(floorless)}"
+    those = "none of these does" if len(floorless) == len(small.layers) else f"that of {listed(floorless)} does not"
     return (
         "The outputs of a layer lie near a few directions. As many of its features, and somewhat more, determine where "
         f"in these directions an output is: only they are kept and computed, {_widths(small.layers)}.",
         agreement + sentence(small.message),
         *(
             [
-                f"The ranks of variational Bayes and of Gavish and Donoho stand in the table for comparison: they take "
-                f"the spectrum to end in a floor of noise, and {where} it does not."
+                "The ranks of variational Bayes and of Gavish and Donoho stand in the table for comparison: they take a "
+                f"spectrum to end in a floor of noise, and {those}."
             ]
             if floorless
             else []
@@ -100,8 +100,8 @@ def _errors_in_words(small: RONetwork) -> tuple[str, ...]:
     return (
         f"Most is lost at {worst.layer}: what the reduced network has there is off by {percent(worst.propagated_error)} "
         f"of the values' length on {small.samples_heldout:,} held-out samples, before any training. The features that "
-        f"were kept would give all others up to {percent(worst.interpolation_error)} if they were exact, and no network "
-        f"in these {worst.rank:,} directions can be closer than {percent(worst.projection_error)}.",
+        f"were kept, if they were exact, would give all of them up to {percent(worst.interpolation_error)}; no network "
+        f"that has these {worst.rank:,} directions alone can be closer than {percent(worst.projection_error)}.",
         _bounds_in_words(small.layers),
     )
 

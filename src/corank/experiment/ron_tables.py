@@ -13,6 +13,11 @@ SIZES = "Sizes of the reduced layers."
 MORE_NEEDED = Missing("more directions are needed than are known: give a larger sketch_size")
 
 
+def whole_percent(share: float) -> str:
+    """A share that may be many times the whole, as a percentage without decimals."""
+    return percent(share, 0)
+
+
 def sizes_table(small: RONetwork) -> Table:
     """A row a layer: its features, the directions that were kept of them, and the width of the reduced layer."""
     columns = [
@@ -59,7 +64,7 @@ def errors_table(small: RONetwork) -> Table:
         Column("bound", note="the constant times the error of the directions alone", show=percent),
         Column("kept features", note="relative error of all features from the true kept ones", show=percent),
         Column("reduced network", note="the same from the kept ones that it computes, before any training", show=percent),
-        Column("a-priori bound", note="with the constant that any features of maximum volume keep", show=percent),
+        Column("a-priori bound", note="with the constant that any features of maximum volume keep", show=whole_percent),
     )
     rows = tuple(
         (

@@ -138,8 +138,8 @@ class Training:
             origin.name, dataset, found, cost(network, origin.shape, getattr(torch, origin.dtype)), history,
             folder=out, options=options, device=self.device,
         )  # fmt: skip
-        about = {"command": "train", "data": dataset.name, "options": options, "seed": self.seed,
-                 "seconds": history.row()["seconds"]}  # fmt: skip
+        about = {"command": "train", "data": dataset.name, "bounds": dataset.bounds, "options": options,
+                 "seed": self.seed, "seconds": history.row()["seconds"]}  # fmt: skip
         save_run(out, network, origin, about=about, metrics=_metrics(found, history), page=page)
 
     def _filled(self, defaults: TrainingDefaults) -> TrainingDefaults:

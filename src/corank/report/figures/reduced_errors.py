@@ -18,7 +18,7 @@ from corank.report.format import SPACE
 from corank.report.palette import ACCENT, MUTED, SECOND, TRACK
 
 _DECADES = 4  # smaller errors stand at the left edge
-_LEGEND_LINES = 3
+_LEGEND = 1, 3  # lines on a screen, on a phone
 
 
 def reduced_errors(result: RONetwork) -> Figure | None:
@@ -28,7 +28,7 @@ def reduced_errors(result: RONetwork) -> Figure | None:
         return None
     low, _ = _limits(result.layers)
     beyond = any(layer.projection_error < low for layer in known)
-    height = rows_height(len(result.layers), legend_lines=_LEGEND_LINES)
+    height, narrow_height = (rows_height(len(result.layers), legend_lines=lines) for lines in _LEGEND)
     return draw_figure(
         "reduced-errors",
         lambda canvas: _draw(canvas, result.layers),
@@ -41,12 +41,13 @@ def reduced_errors(result: RONetwork) -> Figure | None:
             "computes them itself." + (" Smaller errors than the scale has stand at its left edge." if beyond else "")
         ),
         height=height,
-        narrow_height=height,
+        narrow_height=narrow_height,
     )
 
 
 def _draw(canvas: Canvas, layers: Sequence[ReducedLayer]) -> None:
-    axes = row_axes(canvas, [layer.layer for layer in layers], x="relative error", legend_lines=_LEGEND_LINES)
+    lines = _LEGEND[canvas.narrow]
+    axes = row_axes(canvas, [layer.layer for layer in layers], x="relative error", legend_lines=lines)
     low, high = _limits(layers)
     axes.set_xscale("log")
     axes.set_xlim(0.8 * low, 1.25 * high)
