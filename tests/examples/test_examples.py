@@ -50,6 +50,23 @@ def sparse_asnet(found: Any, said: str, run: Any) -> None:
     assert all(f"{count:,}" in said for count in left)
 
 
+def within_a_budget(found: Any, said: str, run: Any) -> None:
+    assert found.meets
+    assert found.multiply_adds_ratio >= 3
+    assert {one.method for one in found.candidates} >= {"ASNet", "RON"}
+    assert found.reason in said
+    assert found.chosen in found.candidates
+
+
+def reduced_order(found: Any, said: str, run: Any) -> None:
+    smaller = [small.multiply_adds_ratio for small in found.values()]
+    assert smaller == sorted(smaller, reverse=True)
+    assert smaller[-1] > 1
+    for small in found.values():
+        assert all(layer.interpolation_error <= layer.bound for layer in small.layers)
+    assert found[0.999].agreement > found[0.9].agreement
+
+
 def own_training_loop(found: Any, said: str, run: Any) -> None:
     (in_loss, accuracy_in_loss), (proximal, accuracy) = found.values()
     assert in_loss < 0.01 < proximal

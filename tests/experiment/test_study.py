@@ -80,7 +80,8 @@ def test_forecasts_come_before_any_cut_and_hold_for_all_legal_places(
         "mine", opened.network, pixels, report=told.append, foretold=lambda said: told.append(f"told {len(said.cuts)}")
     )
     assert told[2:4] == ["forecasting every cut", f"told {len(result.forecasts.cuts)}"]
-    assert all(stage.startswith("cut at") for stage in told[4:])
+    assert all(stage.startswith("cut at") for stage in told[4:-1])
+    assert told[-1] == f"reducing at {len(result.forecasts.places)} places"
     assert {row.layer for row in result.forecasts.cuts} == {place.layer for place in result.places if place.is_legal}
     example = torch.zeros(2, *pixels.shape)
     for place in result.places:

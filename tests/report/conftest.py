@@ -260,7 +260,7 @@ def make_reduction(
     """A network whose deeper layers keep fewer directions and lose more; where not `known`, all values are zero."""
 
     def layer(place: int) -> ReducedLayer:
-        features, rank = 512 >> min(place, 6), max(1, 100 // (1 + place))
+        features, rank, size = 512 >> min(place, 6), max(1, 100 // (1 + place)), 5.0 if known else 0.0
         projection = 0.02 * (1 + place) if known else 0.0
         projection = projection if held_out else math.nan
         constant = 1.5 + place / layers
@@ -271,7 +271,7 @@ def make_reduction(
             rank=min(rank, features),
             rows=min(rank + rank // 2, features),
             width=min(rank + rank // 2, features),
-            singular_values=tuple(5.0 / (1 + step) ** (1 + place / layers) if known else 0.0 for step in range(features)),
+            singular_values=tuple(size / (1 + step) ** (1 + place / layers) for step in range(features)),
             energy=0.99,
             rank_energy=min(rank, features) if place else None,
             rank_vbmf=7,

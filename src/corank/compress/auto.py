@@ -1,40 +1,36 @@
 """Auto: say what a network may cost, or how much accuracy it may lose, and get the best that the methods here make.
 
-The network is measured once. Every method then gives its candidates within the budget: ASNets at each cut, reduced-order
-networks from the last places that the budget reaches, channel pruning, and both behind a pruned front. All are compared
-before any training, the best of each kind again after the same short training, and the best of these is trained.
+The network is measured once. Every method then gives its candidates within the budget: ASNets at each cut,
+reduced-order networks from the last places that it reaches, channel pruning, and both behind a pruned front. All are
+compared before any training, the best of each method again after the same short training, and the best of these is
+trained.
 """
 
 from __future__ import annotations
 
 import math
-import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, final
+from typing import final
 
-from torch import nn
+from torch import Tensor, nn
 
 from corank.compress.base import Compressor
 from corank.compress.budget import Target
 from corank.compress.budgeted import Budgeted
 from corank.compress.race.allowance import Allowance
-from corank.compress.race.candidate import Candidate, front_of
-from corank.compress.race.course import Course, measured
-from corank.compress.race.entry import Entry
-from corank.compress.race.field import field
-from corank.compress.race.runner import Runner, Trained
-from corank.compress.race.verdict import best_of, finalists, near, reason
+from corank.compress.race.course import measured
+from corank.compress.race.race import Race
+from corank.compress.race.runner import Runner
 from corank.errors import InputError
 from corank.measure import Batches, OnDevice, first_that_fits
-from corank.network import cost
+from corank.network import Cost, cost
 from corank.train import Checkpoint
 from corank.train.evaluate import device_of
+from corank.train.progress import stage
 
-LADDER = ("macs=8x", "macs=6x", "macs=4x", "macs=3x", "macs=2x", "macs=1.5x")
-"""Budgets that are tried where only the accuracy was said."""
-RECOVERABLE = 10.0  # points of accuracy that training may win back
+DEEPEST = "macs=8x"
+"""What the network is measured for where only the accuracy was said: how much of its end is reduced at most."""
 
 
 @final
@@ -42,8 +38,9 @@ RECOVERABLE = 10.0  # points of accuracy that training may win back
 class Auto(Compressor):
     """Find the best network within a budget, or the cheapest that loses little accuracy, and train it.
 
-    At least one of target and max_drop must be given. With both, the budget decides which network it is, and whether
-    the loss of accuracy is small enough is said.
+    At least one of target and max_drop must be given. With a target several candidates may be trained until one loses
+    little enough. A max_drop alone is searched for between 1 and 32 times fewer multiply-adds: budgets are tried, each
+    with a whole race and a training, and the interval is halved on the logarithmic scale.
 
     Args:
         target: the budget: "macs=3x" and "params=10x" for so many times fewer, "macs=4e7", "params=2e5", "storage-mb=5"
@@ -52,7 +49,8 @@ class Auto(Compressor):
         multiple: the widths of new and pruned layers are multiples of it.
         trial_steps: of a short training of the best candidate of every method, the same for all, after which they are
             compared; 0 compares them as they are, which is unfair to pruning.
-        trainings: how many candidates may be trained in search of one that loses at most max_drop.
+        trainings: how many candidates may be trained in search of one that loses at most max_drop; without a max_drop
+            it is always one.
         epochs: of training the chosen candidate by distillation; 0 leaves it as it was built.
         beta: weight of the original's probabilities against the labels in both trainings.
         pre_rate: step size of the kept part, or of all layers where none is new.
@@ -123,110 +121,44 @@ class Auto(Compressor):
         there = OnDevice(batches, device_of(network))
         example = first_that_fits(network, there)
         original = cost(network, example.shape[1:], example.dtype)
-        targets = [Target.parsed(text) for text in ([self.target] if self.target else LADDER)]
-        allowances = [Allowance.of(target, network, original, example) for target in targets]
-        tightest = allowances[0]
-        course = measured(network, batches, validation, reaches=tightest.reaches, seed=self.seed)
-        start = time.perf_counter()
-        entries, left = _fields(course, allowances, self.multiple, there)
+        start = self._allowance(network, original, example, self.target or DEEPEST)
+        with stage("measuring the network"):
+            course = measured(network, batches, validation, reaches=start.reaches, seed=self.seed)
         runner = Runner(
             network=network, course=course, batches=batches, validation=validation, checkpoint=checkpoint,
             beta=self.beta, pre_rate=self.pre_rate, head_rate=self.head_rate, seed=self.seed,
         )  # fmt: skip
-        seconds = time.perf_counter() - start
-        found = self._within(entries, tightest, runner) if self.target else self._cheapest(entries, runner)
-        own = cost(found.trained.network, example.shape[1:], example.dtype)
+        race = Race(runner=runner, batches=there, multiple=self.multiple, trial_steps=self.trial_steps,
+                    epochs=self.epochs, trainings=self.trainings)  # fmt: skip
+        found = race.within(start, self.max_drop) if self.target else race.cheapest(start, self.max_drop or 0.0)
+        trained, chosen = found.trained, found.trained.entry.candidate
         return Budgeted(
-            network=found.trained.network,
-            fitted=found.trained.built.network if found.trained.history else None,
-            training=found.trained.history,
+            network=trained.network,
+            fitted=trained.entry.built.network if trained.history else None,
+            training=trained.history,
             original=original,
-            overall=own,
-            message=left,
-            target=tightest.target if self.target else None,
+            overall=chosen.cost,  # the base counts it again
+            message="; ".join(found.laps[-1].left),
+            target=start.target if self.target else None,
             max_drop=self.max_drop,
-            limit=tightest.limit if self.target else None,
-            reached=tightest.amount(own, lambda: found.trained.network) if self.target else None,
+            limit=start.limit if self.target else None,
+            reached=chosen.reached if self.target else None,
             candidates=tuple(sorted(found.candidates, key=lambda one: -one.judged)),
-            chosen=found.chosen,
+            chosen=chosen,
             reason=found.reason,
             meets=found.meets,
             accuracy_original=course.judging.accuracy,
             samples_judging=len(course.judging.labels),
-            search_seconds=seconds,
             measure_seconds=course.seconds,
+            search_seconds=sum(lap.search_seconds for lap in found.laps),
+            judge_seconds=sum(lap.judge_seconds for lap in found.laps),
         )
 
-    def _within(self, entries: Sequence[Entry], allowance: Allowance, runner: Runner) -> Outcome:
-        """The best candidate of the budget, trained."""
-        if not any(entry.candidate.fits for entry in entries):
-            raise _unreachable(allowance, entries)
-        tried = {id(entry): runner.tried(entry, self.trial_steps) for entry in finalists(entries, allowance.limit)}
-        known = [tried.get(id(entry), entry) for entry in entries]
-        compared = near([tried[key] for key in tried], allowance.limit)
-        chosen = best_of(compared)
-        trained = runner.trained(chosen, self.epochs)
-        told = reason(
-            chosen.candidate, [entry.candidate for entry in tried.values()], allowance,
-            runner.course.judging.accuracy, self.trial_steps,
-        )  # fmt: skip
-        drop = 100 * (runner.original_accuracy - trained.accuracy)
-        meets = self.max_drop is None or drop <= self.max_drop
-        if self.max_drop is not None:
-            told += f"; after training it loses {drop:.2f} points where {self.max_drop:g} were allowed"
-        return Outcome(trained, chosen.candidate, [entry.candidate for entry in known], told, meets)
-
-    def _cheapest(self, entries: Sequence[Entry], runner: Runner) -> Outcome:
-        """The cheapest candidate that keeps the accuracy after training; the nearest to it where none does."""
-        assert self.max_drop is not None
-        candidates = [entry.candidate for entry in entries]
-        front = [next(entry for entry in entries if entry.candidate is one) for one in front_of(candidates)]
-        least = runner.course.judging.accuracy - (self.max_drop + RECOVERABLE) / 100
-        hopeful = [entry for entry in front if entry.candidate.judged >= least] or front[-1:]
-        original = runner.original_accuracy
-        tries: list[tuple[float, Entry, Trained]] = []
-        for number, entry in enumerate(hopeful[: self.trainings], start=1):
-            trained = runner.trained(entry, self.epochs, number)
-            tries.append((100 * (original - trained.accuracy), entry, trained))
-            if tries[-1][0] <= self.max_drop:
-                break
-        drop, chosen, trained = min(tries, key=lambda one: one[0])
-        meets = drop <= self.max_drop
-        each = ", ".join(f"{entry.candidate.name} {lost:.2f}" for lost, entry, _ in tries)
-        told = f"{chosen.candidate.name} is the cheapest candidate found that loses at most {self.max_drop:g} points"
-        if not meets:
-            told = f"no candidate that was trained loses at most {self.max_drop:g} points; the nearest is returned"
-        return Outcome(trained, chosen.candidate, candidates, f"{told} (points lost after training: {each})", meets)
-
-
-class Outcome(NamedTuple):
-    """What was chosen and trained, beside what, why, and whether it is all that was asked for."""
-
-    trained: Trained
-    chosen: Candidate
-    candidates: list[Candidate]
-    reason: str
-    meets: bool
-
-
-def _fields(
-    course: Course, allowances: Sequence[Allowance], multiple: int, batches: OnDevice
-) -> tuple[list[Entry], str]:
-    """The candidates of all budgets, each once, and why a method has none."""
-    found: list[Entry] = []
-    left = ""
-    for allowance in allowances:
-        entries, left = field(course, allowance, multiple, batches)
-        known = {(one.candidate.method, one.candidate.layer, one.candidate.sizes) for one in found}
-        own = (one for one in entries if len(allowances) == 1 or one.candidate.fits)
-        found += [one for one in own if (one.candidate.method, one.candidate.layer, one.candidate.sizes) not in known]
-    return found, left
-
-
-def _unreachable(allowance: Allowance, entries: Sequence[Entry]) -> InputError:
-    least = min((entry.candidate.reached for entry in entries), default=None)
-    nearest = "no method has a candidate" if least is None else f"the smallest network found takes {least:.4g}"
-    return InputError(
-        f"no method here reaches {allowance.target}, which is {allowance.limit:.4g} {allowance.target.quantity}: {nearest}; "
-        "ask for less"
-    )
+    def _allowance(self, network: nn.Module, original: Cost, example: Tensor, text: str) -> Allowance:
+        allowance = Allowance.of(Target.parsed(text), network, original, example)
+        if allowance.whole <= allowance.limit:
+            raise InputError(
+                f"the network keeps the budget {text!r} as it is, with {allowance.whole:.4g} {allowance.target.unit}: "
+                "give a smaller one"
+            )
+        return allowance

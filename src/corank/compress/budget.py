@@ -60,6 +60,11 @@ class Target(Result):
     def __str__(self) -> str:
         return f"{self.quantity}={self.limit:g}{'x' if self.is_ratio else ''}"
 
+    @property
+    def unit(self) -> str:
+        """Of the quantity, in words."""
+        return QUANTITIES[self.quantity]
+
     def most(self, original: float) -> float:
         """The largest amount that meets the target.
 

@@ -26,8 +26,9 @@ class Budgeted(Compressed):
             limited.
         accuracy_original: of the original network on the judging samples.
         samples_judging: how many these are.
-        search_seconds: from the end of measuring to the choice, without trial trainings.
         measure_seconds: of measuring.
+        search_seconds: of choosing cut, ranks and widths of every method, from what was measured and counted.
+        judge_seconds: of fitting the candidates and judging them, without trial trainings.
     """
 
     target: Target | None
@@ -40,8 +41,9 @@ class Budgeted(Compressed):
     meets: bool
     accuracy_original: float
     samples_judging: int
-    search_seconds: float
     measure_seconds: float
+    search_seconds: float
+    judge_seconds: float = 0.0
 
     @property
     def front(self) -> tuple[Candidate, ...]:

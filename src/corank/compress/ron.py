@@ -10,8 +10,8 @@ search for rows of large volume. Fine-tuning may follow, and the whole may be re
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import ClassVar, Literal, NamedTuple, final, get_args
 
@@ -22,7 +22,7 @@ from corank.compress.base import Compressor
 from corank.compress.fine_tuning import ByDistillation, ByLabels, Tuning, TuningName, recovered
 from corank.compress.reduced.accounts import reduced_layers
 from corank.compress.reduced.assessment import assess
-from corank.compress.reduced.bases import SKETCH_SIZE, Bases, limited, measure_bases
+from corank.compress.reduced.bases import SKETCH_SIZE, limited, measure_bases
 from corank.compress.reduced.layer import ReducedLayer
 from corank.compress.reduced.normalising import add_batch_norms
 from corank.compress.reduced.ranks import RankRule
@@ -53,16 +53,16 @@ class RON(Compressor):
     Args:
         layer: the last one that is kept as it is, a name or the number of a convolution; None reduces the whole
             network.
-        rank: directions kept of every layer.
+        rank: directions kept of every layer, or as many as it has features where these are fewer.
         energy: share of the mean square of a layer's outputs that its directions hold.
         factor: how many times fewer directions than features are kept.
         vbmf: let analytic variational Bayes decide.
-        rows: features kept a direction, from 1 to 2; they cannot be more than there are.
+        rows: features kept a direction, from 1 to 2, as far as there are so many.
         multiple: the number of features kept is rounded up to a multiple of it.
         selection: of the features: "volume", greedily; "gappy-pod-e", for their smallest singular value; "maxvol",
             greedily after swaps.
-        maps: between the layers: "fitted" to the network's own values on the samples, in closed form, or "interpolated",
-            by the thesis' formula, from which the fit begins.
+        maps: between the layers: "fitted" to the network's own values on the samples, in closed form, or
+            "interpolated", by the thesis' formula, from which the fit begins.
         project: directions of the kept part's output through which the reduced layers read it (0: they read all of
             it); fewer multiply-adds where that output is large.
         samples: that the subspaces are found from; None takes all data.
@@ -80,7 +80,8 @@ class RON(Compressor):
         seed: of the fine-tuning.
 
     Raises:
-        InputError: an option out of its range, or options that exclude one another.
+        InputError: an option out of its range, options that exclude one another, or one that has no effect beside the
+            others.
 
     Example:
         >>> _ = torch.manual_seed(0)
@@ -91,7 +92,8 @@ class RON(Compressor):
         [('1', 5, 8), ('3', 3, 5)]
     """
 
-    exact_on: ClassVar[frozenset[str]] = frozenset()
+    exact_on: ClassVar[frozenset[str]] = frozenset({"low-rank"})
+    """The outputs of each layer after the cut lie in a subspace of no more dimensions than are kept."""
 
     layer: Layer | None = None
     rank: int | None = None
@@ -117,7 +119,7 @@ class RON(Compressor):
     seed: int = 0
 
     def __post_init__(self) -> None:
-        RankRule(rank=self.rank, energy=self.energy, factor=self.factor, vbmf=self.vbmf)
+        assert self._rule
         if not 1 <= self.rows <= 2:
             raise InputError(f"rows must lie between 1 and 2, got {self.rows}")
         for name, least in {"multiple": 1, "sketch_size": 1, "iterations": 1, "epochs": 0, "project": 0}.items():
@@ -128,15 +130,35 @@ class RON(Compressor):
         for name in ("pre_rate", "head_rate", "learning_rate"):
             if not 0 < getattr(self, name) < math.inf:
                 raise InputError(f"{name} must be positive and finite, got {getattr(self, name)}")
-        for name in ("beta", "dropout"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise InputError(f"{name} must lie between 0 and 1, got {getattr(self, name)}")
+        if not 0 <= self.beta <= 1:
+            raise InputError(f"beta must lie between 0 and 1, got {self.beta}")
+        if not 0 <= self.dropout < 1:
+            raise InputError(f"dropout must be at least 0 and below 1, got {self.dropout}")
         choices = {
             "selection": get_args(SelectionName), "maps": get_args(MapsName), "tuning": get_args(TuningName),
         }  # fmt: skip
         for name, known in choices.items():
             if getattr(self, name) not in known:
                 raise InputError(f"{name} must be one of {', '.join(known)}, got {getattr(self, name)!r}")
+        self._refuse_idle()
+
+    def _refuse_idle(self) -> None:
+        """Refuse options that were set and mean nothing beside the others."""
+        idle = {}
+        if self.layer is None:
+            idle["pre_rate"] = "layer None, which keeps nothing"
+        if self.tuning == "thesis":
+            idle |= dict.fromkeys(("beta", "pre_rate", "head_rate"), "tuning 'thesis'")
+        else:
+            idle["learning_rate"] = f"tuning {self.tuning!r}"
+        defaults = {option.name: option.default for option in fields(self)}
+        for name, beside in idle.items():
+            if getattr(self, name) != defaults[name]:
+                raise InputError(f"{name} {getattr(self, name)} has no effect with {beside}: leave it out")
+
+    @property
+    def _rule(self) -> RankRule:
+        return RankRule(rank=self.rank, energy=self.energy, factor=self.factor, vbmf=self.vbmf)
 
     def compress(
         self,
@@ -149,8 +171,9 @@ class RON(Compressor):
         """Build the reduced-order network; see `Compressor.compress`.
 
         Raises:
-            InputError: an operation that cannot be reduced, a place that cannot be cut, or a checkpoint that is broken
-                or of other options.
+            InputError: an operation that cannot be reduced, a place that cannot be cut, a network in half precision,
+                tuning "thesis" without validation batches, too few samples, or a checkpoint that is broken or of other
+                options.
         """
         result = super().compress(network, batches, validation=validation, checkpoint=checkpoint)
         assert isinstance(result, RONetwork)
@@ -159,9 +182,14 @@ class RON(Compressor):
     def _compress(
         self, network: nn.Module, batches: Batches, validation: Batches | None, checkpoint: Checkpoint | None
     ) -> RONetwork:
+        if self.tuning == "thesis" and self.epochs and validation is None:
+            raise InputError(
+                "tuning 'thesis' follows the validation accuracy: give validation batches, or take 'distillation'"
+            )
         there = OnDevice(batches, device_of(network))
         example, _ = first_batch(there)
         current = capture(network, example)
+        _check_precision(current)
         before = cost(network, example.shape[1:], example.dtype)
         rounds: list[ReductionRound] = []
         for number in range(1, self.iterations + 1):
@@ -195,8 +223,7 @@ class RON(Compressor):
             tail, batches, samples=self.samples, sketch_size=self._sketch_size(tail), start=self.project > 0,
             record=self.maps == "fitted",
         )  # fmt: skip
-        rule = RankRule(rank=self.rank, energy=self.energy, factor=self.factor, vbmf=self.vbmf)
-        ranks = [rule(basis) for basis in bases.layers]
+        ranks = [self._rule(basis) for basis in bases.layers]
         projected = min(self.project, tail.features) or None
         reduction = Reduction(tail, bases, ranks, projected=projected)
         sizes = reduction.shape.sized(ranks, rows=self.rows, multiple=self.multiple)
@@ -206,7 +233,7 @@ class RON(Compressor):
         assessment = assess(reduction, reduced, bases)
         if self.batch_norm:
             add_batch_norms(reduced.network, _starts(halves.pre if halves else None, batches))
-        start = example.new_zeros(2, *tail.shape)
+        start = next(reduced.network.parameters()).new_zeros(2, *tail.shape)
         small = nn.Sequential()
         name = HEAD if halves is None else free_name(halves.pre, HEAD)
         if halves is None:
@@ -215,7 +242,7 @@ class RON(Compressor):
         else:
             whole = compose(halves.pre, capture(reduced.network, start), name)
             pre = cost(halves.pre, example.shape[1:], example.dtype)
-        head = cost(reduced.network, tail.shape, example.dtype)
+        head = cost(reduced.network, tail.shape, start.dtype)
         accounts = RONetwork(
             network=whole, original=pre + head, overall=pre + head, layer=tail.label,
             layers=reduced_layers(tail, bases, reduced, assessment), pre=pre, head=head, samples=bases.samples,
@@ -235,8 +262,7 @@ class RON(Compressor):
 
     def _sketch_size(self, tail: Tail) -> int:
         """Directions to know of each layer: twice those that are kept for certain, but no fewer than asked for."""
-        rule = RankRule(rank=self.rank, energy=self.energy, factor=self.factor, vbmf=self.vbmf)
-        certain = [rule.largest(stage.features) or 0 for stage in tail.stages]
+        certain = [self._rule.largest(stage.features) or 0 for stage in tail.stages]
         return max(self.sketch_size, 2 * max([*certain, self.project]))
 
     def _tuning(self, prefix: str) -> Tuning:
@@ -253,13 +279,13 @@ class RON(Compressor):
                 f"the dense layers hold {found.head.parameters:,} parameters, more than the {replaced:,} they replace: "
                 "reduce fewer layers, keep fewer directions, or give project"
             )
-        wanted = self.energy
+        wanted = self._rule.share
         short = [layer for layer in found.layers if wanted is not None and layer.energy < wanted - 1e-6]
         if short:
             named = ", ".join(f"{layer.layer} ({layer.energy:.1%})" for layer in short)
             told.append(f"less than the energy asked for is held at {named}: give a larger sketch_size or more samples")
-        if self.vbmf and (floorless := [layer.layer for layer in found.layers if not layer.has_noise_floor]):
-            told.append(f"the spectra at {', '.join(floorless)} have no noise floor, so that their ranks mean little")
+        if self.vbmf:
+            told += _doubts(found.layers)
         return "; ".join(told)
 
 
@@ -269,6 +295,25 @@ class Built(NamedTuple):
     network: GraphNetwork
     prefix: str
     accounts: RONetwork
+
+
+def _doubts(layers: Sequence[ReducedLayer]) -> list[str]:
+    """Why ranks of variational Bayes may mean little."""
+    told = []
+    if floorless := [layer.layer for layer in layers if not layer.has_noise_floor]:
+        told.append(f"the spectra at {', '.join(floorless)} have no noise floor, so that their ranks mean little")
+    if full := [layer.layer for layer in layers if layer.rank == len(layer.singular_values) < layer.features]:
+        told.append(f"all known directions are kept at {', '.join(full)}: give a larger sketch_size or more samples")
+    return told
+
+
+def _check_precision(network: nn.Module) -> None:
+    for name, parameter in network.named_parameters():
+        if parameter.dtype not in (torch.float32, torch.float64):
+            raise InputError(
+                f"a reduced-order network is made of one in torch.float32 or torch.float64, got {parameter.dtype} in "
+                f"{name}: convert it by network.float()"
+            )
 
 
 def _place(layer: Layer | None) -> str:

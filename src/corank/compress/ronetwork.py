@@ -81,11 +81,9 @@ class RONetwork(Compressed):
         new = f"{len(self.layers)} dense layer{'s' * (len(self.layers) != 1)} that keep {widths} features"
         before = "and fine-tuned" if self.training else "without any training"
         if self.layer is None:
-            return f"the whole network was replaced by {new}, chosen by maximum volume {before}"
+            return f"the whole network was replaced by {new} {before}"
         kept = "was only fine-tuned" if self.training else "is as it was"
-        return (
-            f"everything after {self.layer} was replaced by {new}, chosen by maximum volume {before}; the rest {kept}"
-        )
+        return f"everything after {self.layer} was replaced by {new} {before}; the rest {kept}"
 
     def row(self) -> dict[str, Scalar]:
         """The kept part, the layers, their cost and how often they agree with the original."""

@@ -8,7 +8,7 @@ from corank.compress.budget import QUANTITIES, Target
 from corank.compress.budgeted import Budgeted
 from corank.compress.race.candidate import Candidate
 from corank.experiment.particulars import Particulars
-from corank.experiment.words import sentence
+from corank.experiment.words import counted, sentence, sizes
 from corank.report import Column, Missing, Section, Table, figures_of
 from corank.report.format import MINUS, SPACE, compact, milliseconds, number, percent, storage
 
@@ -33,22 +33,22 @@ def budget_particulars(small: Budgeted) -> Particulars:
 
 
 def amount(target: Target, value: float) -> str:
-    """An amount of a target's quantity with its unit.
+    r"""An amount of a target's quantity with its unit.
 
     Example:
         >>> amount(Target.parsed("params=10x"), 31_200.0), amount(Target.parsed("storage-mb=5"), 4.56)
-        ('31.2\\xa0k parameters', '4.56\\xa0MB')
+        ('31.2\xa0k parameters', '4.56\xa0MB')
     """
     if target.quantity in ("macs", "params"):
         return f"{compact(value)} {QUANTITIES[target.quantity]}"
     return f"{number(value)}{SPACE}MB" if target.quantity == "storage-mb" else milliseconds(value)
 
 
-def points(lost: float) -> str:
+def points_lost(lost: float) -> str:
     """Percentage points of accuracy.
 
     Example:
-        >>> points(2.04), points(-0.3)
+        >>> points_lost(2.04), points_lost(-0.3)
         ('2.0', '−0.3')
     """
     return f"{lost:.1f}".replace("-", MINUS)
@@ -87,7 +87,7 @@ def nearest_table(small: Budgeted) -> Table:
         columns.append(Column("of the budget", note="what it takes, as a share of the limit", show=percent))
     columns += [
         Column("accuracy", note="after its trial, where it had one", show=percent),
-        Column("points lost", note="against the original on the same samples", show=points),
+        Column("points lost", note="against the original on the same samples", show=points_lost),
     ]
     rows = []
     for method in dict.fromkeys(row.method for row in small.candidates):
@@ -106,15 +106,8 @@ def _nearest(rows: list[Candidate]) -> Candidate:
 def _candidate(small: Budgeted, row: Candidate) -> tuple[Any, ...]:
     return (
         row.name, _verdict(small, row), row.cost.multiply_adds, row.cost.storage_bytes, row.latency_ms, row.accuracy,
-        UNTRIED if row.trial_accuracy is None else row.trial_accuracy, _sizes(row),
+        UNTRIED if row.trial_accuracy is None else row.trial_accuracy, sizes(row.sizes),
     )  # fmt: skip
-
-
-def _sizes(row: Candidate) -> str:
-    """All sizes while they are few, else their range."""
-    if len(row.sizes) <= 4:
-        return ", ".join(f"{size:,}" for size in row.sizes)
-    return f"{min(row.sizes):,} to {max(row.sizes):,} in {len(row.sizes)} layers"
 
 
 def _verdict(small: Budgeted, row: Candidate) -> str:
@@ -134,7 +127,7 @@ def _request_in_words(small: Budgeted) -> tuple[str, ...]:
         asked.append(f"at most {amount(small.target, small.limit)} ({small.target})")
         reached = f" The network has {amount(small.target, small.reached)}."
     if small.max_drop is not None:
-        asked.append(f"a loss of no more than {small.max_drop:g} points of accuracy")
+        asked.append(f"a loss of no more than {counted(small.max_drop, 'point')} of accuracy")
     met = "This is met." if small.meets else "This is not met."
     return (f"Asked for was {' and '.join(asked)}. {met}{reached}",)
 
@@ -142,7 +135,7 @@ def _request_in_words(small: Budgeted) -> tuple[str, ...]:
 def _effort_in_words(small: Budgeted) -> str:
     methods = len({row.method for row in small.candidates})
     return (
-        f"{len(small.candidates)} candidates of {methods} method{'s' * (methods != 1)} were judged on "
+        f"{counted(len(small.candidates), 'candidate')} of {counted(methods, 'method')} were judged on "
         f"{small.samples_judging:,} samples, where the original is right on {percent(small.accuracy_original)}. "
         f"Measuring took {number(small.measure_seconds)} seconds, the search {number(small.search_seconds)}."
     )

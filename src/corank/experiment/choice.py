@@ -15,6 +15,7 @@ from scipy.stats import binom
 
 from corank.compress import CutForecast, CutForecasts, LegalCut
 from corank.experiment.evaluated import Evaluated, asnetwork
+from corank.experiment.words import counted, points
 from corank.report.format import percent
 
 REMAINS = 0.25
@@ -64,8 +65,8 @@ def choose(forecasts: CutForecasts, *, tolerance: float, fine_tuned: bool, most:
     cuts = tuple(_spread(worth_it, most))
     return Chosen(
         cuts=cuts,
-        reason=f"{len(cuts)} of {_counted(places, 'place')} on the front of multiply-adds and accuracy; "
-        f"{_counted(len(worth_it), 'place')} would lose no more than {100 * reach:g} points before fine-tuning",
+        reason=f"{len(cuts)} of {counted(places, 'place')} on the front of multiply-adds and accuracy; "
+        f"{counted(len(worth_it), 'place')} would lose no more than {100 * reach:g} points before fine-tuning",
     )
 
 
@@ -143,7 +144,7 @@ def _why_none(cuts: Sequence[Evaluated], tolerance: float) -> str:
     small = [found for found in cuts if _is_accurate_and_small(found, tolerance)]
     if not small:
         return (
-            f"no cut keeps the validation accuracy within {_points(tolerance)} and is no larger: keep the "
+            f"no cut keeps the validation accuracy within {points(tolerance)} and is no larger: keep the "
             "network as it is"
         )
     best = max(small, key=lambda found: found.compressed.storage_ratio)
@@ -151,7 +152,7 @@ def _why_none(cuts: Sequence[Evaluated], tolerance: float) -> str:
     cut, original = (f"{time.low_ms:.3g} to {time.high_ms:.3g} ms" for time in times)
     return (
         f"cutting after {asnetwork(best).layer} makes the network {best.compressed.storage_ratio:.1f} times smaller "
-        f"and keeps the validation accuracy within {_points(tolerance)}, but one sample is not clearly faster: "
+        f"and keeps the validation accuracy within {points(tolerance)}, but one sample is not clearly faster: "
         f"half of the passes took {cut}, of the original {original}; keep the network as it is, or measure on a quiet "
         "machine"
     )
@@ -179,7 +180,7 @@ def _too_much_lost(best: CutForecast, forecasts: CutForecasts, reach: float) -> 
     else:
         why = ""
     return (
-        f"even the best cut, after {best.layer} with {_counted(best.rank, 'direction')}, is forecast to lose "
+        f"even the best cut, after {best.layer} with {counted(best.rank, 'direction')}, is forecast to lose "
         f"{lost:.1f} points of validation accuracy before fine-tuning, more than the {100 * reach:g} that are worth a "
         f"trial{why}: keep the network as it is"
     )
@@ -195,11 +196,3 @@ def _spread_out(place: LegalCut) -> str:
 def _held_share(place: LegalCut) -> float:
     """The share of held-out energy, or 1 where it is not known."""
     return 1.0 if math.isnan(place.captured_heldout) else place.captured_heldout
-
-
-def _points(share: float) -> str:
-    return _counted(round(100 * share, 6), "point")
-
-
-def _counted(count: float, what: str) -> str:
-    return f"{count:g} {what}" if count == 1 else f"{count:g} {what}s"

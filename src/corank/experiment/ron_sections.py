@@ -46,11 +46,8 @@ def ron_sections(small: RONetwork) -> tuple[Section, ...]:
         unknown = "No sample was held out, so that errors are not known: give more samples."
         sections.append(Section("How much each layer loses", text=(unknown,)))
     else:
-        sections.append(
-            Section(
-                "How much each layer loses", text=_errors_in_words(small), tables=(errors_table(small),), figures=(errors,)
-            )
-        )
+        text, tables = _errors_in_words(small), (errors_table(small),)
+        sections.append(Section("How much each layer loses", text=text, tables=tables, figures=(errors,)))
     if len(small.rounds) > 1:
         sections.append(Section("Round by round", text=(_rounds_in_words(small),), tables=(rounds_table(small),)))
     if "fine-tuning" in figures:
@@ -60,26 +57,30 @@ def ron_sections(small: RONetwork) -> tuple[Section, ...]:
 
 def _layers_in_words(small: RONetwork) -> tuple[str, ...]:
     """What a reduced layer is, from what it was made, how often the network agrees, and which ranks are doubtful."""
-    floorless = [layer.layer for layer in small.layers if not layer.has_noise_floor]
+    before = "original" if len(small.rounds) == 1 else "network before it"
     agreement = (
         f"Before any training the reduced network put {percent(small.agreement)} of {small.samples_heldout:,} held-out "
-        "samples into the class that the network before it does. "
+        f"samples into the class that the {before} does. "
         if math.isfinite(small.agreement)
         else ""
     )
-    those = "none of these does" if len(floorless) == len(small.layers) else f"that of {listed(floorless)} does not"
     return (
         "The outputs of a layer lie near a few directions. As many of its features, and somewhat more, determine where "
         f"in these directions an output is: only they are kept and computed, {_widths(small.layers)}.",
         agreement + sentence(small.message),
-        *(
-            [
-                "The ranks of variational Bayes and of Gavish and Donoho stand in the table for comparison: they take a "
-                f"spectrum to end in a floor of noise, and {those}."
-            ]
-            if floorless
-            else []
-        ),
+        *_doubts(small.layers),
+    )
+
+
+def _doubts(layers: Sequence[ReducedLayer]) -> tuple[str, ...]:
+    """Which ranks of other rules rest on a floor of noise that is not there."""
+    floorless = [layer.layer for layer in layers if not layer.has_noise_floor]
+    if not floorless:
+        return ()
+    those = "none of these does" if len(floorless) == len(layers) else f"that of {listed(floorless)} does not"
+    return (
+        "The ranks of variational Bayes and of Gavish and Donoho stand in the table for comparison: they take a "
+        f"spectrum to end in a floor of noise, and {those}.",
     )
 
 
@@ -98,10 +99,11 @@ def _errors_in_words(small: RONetwork) -> tuple[str, ...]:
     """Where most is lost, and whether the bounds hold."""
     worst = max(small.layers, key=lambda layer: layer.propagated_error)
     return (
-        f"Most is lost at {worst.layer}: what the reduced network has there is off by {percent(worst.propagated_error)} "
-        f"of the values' length on {small.samples_heldout:,} held-out samples, before any training. The features that "
-        f"were kept, if they were exact, would give all of them up to {percent(worst.interpolation_error)}; no network "
-        f"that has these {worst.rank:,} directions alone can be closer than {percent(worst.projection_error)}.",
+        f"Most is lost at {worst.layer}: what the reduced network has there is off by "
+        f"{percent(worst.propagated_error)} of the values' length on {small.samples_heldout:,} held-out samples, "
+        "before any training. The features that were kept, if they were exact, would give all of them up to "
+        f"{percent(worst.interpolation_error)}; no network that has these {worst.rank:,} directions alone can be "
+        f"closer than {percent(worst.projection_error)}.",
         _bounds_in_words(small.layers),
     )
 
@@ -109,8 +111,9 @@ def _errors_in_words(small: RONetwork) -> tuple[str, ...]:
 def _bounds_in_words(layers: Sequence[ReducedLayer]) -> str:
     broken = [layer for layer in layers if layer.interpolation_error > layer.bound * (1 + ROUNDING)]
     if broken:
-        named = (f"{layer.layer} ({percent(layer.interpolation_error)}, at most {percent(layer.bound)})" for layer in broken)
-        return f"The bound does not hold at {listed(list(named))}."
+        values = [(layer.layer, percent(layer.interpolation_error), percent(layer.bound)) for layer in broken]
+        named = [f"{name} ({error}, at most {bound})" for name, error, bound in values]
+        return f"The bound does not hold at {listed(named)}."
     constants = sorted(layer.constant for layer in layers)
     known = number(constants[-1]) if len(layers) == 1 else f"{number(constants[0])} to {number(constants[-1])}"
     looser = max(layer.constant_a_priori / layer.constant for layer in layers)
@@ -122,6 +125,6 @@ def _bounds_in_words(layers: Sequence[ReducedLayer]) -> str:
 
 def _rounds_in_words(small: RONetwork) -> str:
     return (
-        f"The network was reduced {len(small.rounds)} times, each time the one of the round before. What is told of the "
-        "layers is of the last round, whose errors and agreement are against the network before it."
+        f"The network was reduced {len(small.rounds)} times, each time the one of the round before. What is told of "
+        "the layers is of the last round, whose errors and agreement are against the network before it."
     )

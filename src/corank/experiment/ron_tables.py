@@ -63,7 +63,7 @@ def errors_table(small: RONetwork) -> Table:
         Column("constant", note="of the kept features: 1 over the least singular value of their rows of the basis"),
         Column("bound", note="the constant times the error of the directions alone", show=percent),
         Column("kept features", note="relative error of all features from the true kept ones", show=percent),
-        Column("reduced network", note="the same from the kept ones that it computes, before any training", show=percent),
+        Column("reduced network", note="the same from the kept ones as it computes them, untrained", show=percent),
         Column("a-priori bound", note="with the constant that any features of maximum volume keep", show=whole_percent),
     )
     rows = tuple(
@@ -84,7 +84,7 @@ def rounds_table(small: RONetwork) -> Table:
         Column("parameters"),
         Column("multiply-adds", note="of one sample", show=compact),
         Column("directions", note="of the layers"),
-        Column("agreement", note="share of held-out samples in the class of the network before the round", show=percent),
+        Column("agreement", note="share of held-out samples in the class of the network before", show=percent),
         Column("validation accuracy", note="after the fine-tuning of the round", show=percent),
     )
     rows = tuple(

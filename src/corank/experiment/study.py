@@ -20,6 +20,7 @@ from corank.errors import InputError
 from corank.experiment.choice import best_at, choose, nothing_to_keep, recommend
 from corank.experiment.compressing import EVALUATION_BATCH, accuracies, compress_and_evaluate
 from corank.experiment.evaluated import Accuracies, Evaluated, asnetwork
+from corank.experiment.reduced_cuts import ReducedCuts, reduce_cuts
 from corank.linalg import number_of_terms
 from corank.measure import ActiveSubspaces, Survey, Surveyed
 from corank.measure.heldout import EVERY as HELD_OUT_EVERY
@@ -70,6 +71,7 @@ class StudyResult(Result):
         cuts: the cut networks, evaluated; cheapest first, or as they were asked for.
         recommendation: the layer of the recommended cut; None if none is worth it.
         reason: why.
+        reduced: reduced-order networks of the legal cuts, without any training.
         tolerance: the loss of validation accuracy that a recommended cut may have.
     """
 
@@ -84,6 +86,7 @@ class StudyResult(Result):
     cuts: tuple[Evaluated, ...]
     recommendation: str | None
     reason: str
+    reduced: ReducedCuts
     tolerance: float
 
     @property
@@ -117,7 +120,8 @@ class Study:
         order: of the polynomial.
         samples: gradients in the sketches; None takes all there are.
         sketch_size: rows of the sketches; None takes four times the 50 directions that are kept of each layer.
-        measure_seconds: of measuring, after which no further samples are taken; None for no limit.
+        measure_seconds: of measuring, after which no further samples are taken, and of reducing, after which no
+            further reduced-order network is made; None for no limit.
         fit_samples: training samples that are used at all; None takes all.
         epochs: of fine-tuning.
         pre_rate: step size of the pre-model.
@@ -235,10 +239,17 @@ class Study:
             )
             keep(cuts[-1], compressor)
         recommendation, reason = recommend(cuts, self.tolerance) if cuts else (None, builds.reason)
+        reduced = ReducedCuts()
+        if not nothing_to_keep(forecasts, random_weights=random_weights):
+            report(f"reducing at {len(forecasts.places)} places")
+            reduced = reduce_cuts(
+                network, [place.layer for place in forecasts.places], batches, dataset, original=original,
+                tolerance=self.tolerance, seconds=self.measure_seconds,
+            )  # fmt: skip
         return StudyResult(
             network=name, data=dataset.name, original=original, cost=forecasts.network, measured=survey,
             places=_places(measured, forecasts), forecasts=forecasts, choice=builds.reason, cuts=tuple(cuts),
-            recommendation=recommendation, reason=reason, tolerance=self.tolerance,
+            recommendation=recommendation, reason=reason, reduced=reduced, tolerance=self.tolerance,
         )  # fmt: skip
 
     def _ranks(self, samples: int) -> tuple[int, ...]:

@@ -9,6 +9,7 @@ from typing import Any
 from corank.experiment.chapters import chapters, in_words
 from corank.experiment.evaluated import asnetwork
 from corank.experiment.forecast_section import forecast_section
+from corank.experiment.reduced_section import baseline, reduced_section, reduced_tradeoffs
 from corank.experiment.run_folder import versions
 from corank.experiment.run_pages import reload_section
 from corank.experiment.study import StudyResult
@@ -33,7 +34,10 @@ def study_page(
         seconds: that it took.
     """
     layers, *others = chapters(result.measured, layers_table(result.active, result.places))
-    sections = (layers, forecast_section(result), _cuts(result), _loading(result, dataset, folder), *others)
+    sections = (
+        layers, forecast_section(result), _cuts(result), _loading(result, dataset, folder), reduced_section(result),
+        *others,
+    )  # fmt: skip
     return Page(
         title=f"What {result.network} uses",
         subtitle=f"A study on {result.data}: which directions each layer needs, where it can be cut, what that costs",
@@ -73,10 +77,7 @@ def _facts(result: StudyResult) -> tuple[tuple[str, Any], ...]:
 def _cuts(result: StudyResult) -> Section:
     if not result.cuts:
         return Section("Where it can be cut", text=(sentence(result.reason),))
-    baseline = Tradeoff(
-        name=result.network, accuracy=result.original.test, multiply_adds=result.cost.multiply_adds,
-        storage_bytes=result.cost.storage_bytes, latency_ms=result.cuts[0].latency_original[0].median_ms,
-    )  # fmt: skip
+    whole = baseline(result)
     rows = [
         Tradeoff(
             name=f"cut after {asnetwork(found).layer}",
@@ -97,7 +98,7 @@ def _cuts(result: StudyResult) -> Section:
             *(f"Cut after {asnetwork(found).layer}: {asnetwork(found).message}." for found in result.cuts),
         ),
         tables=(cuts_table(result.cuts),),
-        figures=(cost_against_accuracy(rows, baseline), cost_bars(rows, baseline)),
+        figures=(cost_against_accuracy(rows, whole, reduced=reduced_tradeoffs(result)), cost_bars(rows, whole)),
     )
 
 

@@ -9,6 +9,7 @@ from corank.experiment.evaluated import Evaluated, asnetwork
 from corank.experiment.measured_tables import active_table
 from corank.experiment.run_folder import Run, said
 from corank.experiment.study import CutPlace
+from corank.experiment.words import sentence
 from corank.measure import ActiveSubspaces
 from corank.report import Column, Missing, Table
 from corank.report.format import milliseconds, percent, ratio
@@ -72,14 +73,17 @@ def cost_table(found: Mapping[str, Any]) -> Table:
 
 
 def compressed_in_words(run: Run) -> str:
-    """One line on a compressed network, from its run folder."""
+    """What came of a compression, what was changed, and what the reader should know, from its run folder."""
     file = run.folder / "metrics.json"
 
     def number(*path: str) -> float:
         return float(said(run.metrics, file, *path))
 
-    return (
+    why = said(run.description, run.folder / "description.json", "why")
+    message = said(run.metrics, file, "compressed", "message")
+    accounts = (
         f"test accuracy {number('test_accuracy'):.2%} (original {number('original_test_accuracy'):.2%}), "
         f"{number('compressed', 'overall', 'storage_mb'):.3g} MB, {number('speedup'):.1f} times as fast at batch 1, "
         f"in {run.folder}"
     )
+    return "\n".join([accounts, *(sentence(text) for text in (why, message) if text)])

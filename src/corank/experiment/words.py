@@ -34,3 +34,35 @@ def listed(names: Sequence[str]) -> str:
     """
     shown = list(names) if len(names) <= 4 else [*names[:3], f"{len(names) - 3} more layers"]
     return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"
+
+
+def counted(count: float, what: str) -> str:
+    """A number of things.
+
+    Example:
+        >>> counted(1, "layer"), counted(2.5, "point")
+        ('1 layer', '2.5 points')
+    """
+    return f"{count:g} {what}" if count == 1 else f"{count:g} {what}s"
+
+
+def points(share: float) -> str:
+    """A difference of accuracies as percentage points.
+
+    Example:
+        >>> points(0.01), points(0.005)
+        ('1 point', '0.5 points')
+    """
+    return counted(round(100 * share, 6), "point")
+
+
+def sizes(layers: Sequence[int]) -> str:
+    """The sizes of layers: all of them while they are few, else their range.
+
+    Example:
+        >>> sizes((5, 1000)), sizes((9, 8, 7, 30, 12))
+        ('5, 1,000', '7 to 30 in 5 layers')
+    """
+    if len(layers) <= 4:
+        return ", ".join(f"{size:,}" for size in layers)
+    return f"{min(layers):,} to {max(layers):,} in {len(layers)} layers"

@@ -50,8 +50,9 @@ def select_rows(basis: Tensor, count: int, *, method: Method = "volume") -> RowS
         basis: V, shape (D, R), of rank R; its columns should be orthonormal.
         count: P, how many rows, from R to D.
         method: "volume" adds the row that raises the volume of the chosen ones most, "gappy-pod-e" the one that is
-            expected to raise their smallest singular value most, often a little better and slower; "maxvol" improves
-            the first R by swaps until none raises their volume by more than a hundredth, and goes on like "volume".
+            expected to raise their smallest singular value most: up to a tenth better where all rows are about equally
+            long, up to a tenth worse where they are not, and several times slower; "maxvol" improves the first R by
+            swaps until none raises their volume by more than a hundredth, and goes on like "volume".
 
     Raises:
         InputError: a basis that is not finite or of lower rank, a count out of range, or an unknown method.

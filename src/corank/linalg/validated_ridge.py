@@ -13,6 +13,7 @@ from corank.errors import InputError
 
 RIDGES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)
 JUDGING_SHARE = 5  # one sample in so many
+LEAST_SAMPLES = 2 * JUDGING_SHARE
 
 
 @torch.no_grad()
@@ -41,8 +42,8 @@ def validated_ridge(x: Tensor, y: Tensor, ridges: tuple[float, ...] = RIDGES) ->
     """
     if x.ndim != 2 or y.ndim != 2 or len(x) != len(y):
         raise InputError(f"x and y must be (m, features) and (m, targets), got {tuple(x.shape)} and {tuple(y.shape)}")
-    if len(x) < 2 * JUDGING_SHARE:
-        raise InputError(f"a ridge needs at least {2 * JUDGING_SHARE} samples, got {len(x)}")
+    if len(x) < LEAST_SAMPLES:
+        raise InputError(f"a ridge needs at least {LEAST_SAMPLES} samples, got {len(x)}")
     if not ridges or min(ridges) <= 0:
         raise InputError(f"ridges must be positive, got {ridges}")
     fitting = len(x) - len(x) // JUDGING_SHARE

@@ -20,7 +20,7 @@ The model presupposes noise of one variance. Where the singular values just deca
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import final
 
@@ -49,7 +49,7 @@ class VBMF:
         has_noise_floor: whether the misfit is at most 0.1. If not, the matrix is no few components plus noise
             of one variance, and the rank depends more on its size than on its structure. Where only zeros follow,
             the rank is exact; this is true where it ends in a clear step, and false where it fades into rounding.
-        is_limit: whether all known singular values are kept, so that more might be.
+        is_limit: whether all known singular values are kept and there are others, so that more might be.
     """
 
     rank: int
@@ -88,13 +88,7 @@ def analytic_vbmf(singular_values: Tensor, rows: int, columns: int, *, energy: f
         has_noise_floor = spectrum.ends_in_a_step
     else:
         unit = spectrum.energy / (spectrum.shorter * spectrum.longer)
-        scaled = Spectrum(
-            squares=spectrum.squares / unit,
-            residual=spectrum.residual / unit,
-            shorter=spectrum.shorter,
-            longer=spectrum.longer,
-        )
-        free_energy = _FreeEnergy(scaled)
+        free_energy = _FreeEnergy(replace(spectrum, squares=spectrum.squares / unit, residual=spectrum.residual / unit))
         rank, relative = free_energy.minimum(most)
         variance = unit * relative
         threshold = math.sqrt(spectrum.longer * variance * free_energy.threshold)
@@ -106,7 +100,7 @@ def analytic_vbmf(singular_values: Tensor, rows: int, columns: int, *, energy: f
         threshold=threshold,
         misfit=misfit,
         has_noise_floor=has_noise_floor,
-        is_limit=rank == len(spectrum.squares) < spectrum.shorter,
+        is_limit=rank == len(spectrum.squares) and spectrum.residual > 0,
     )
 
 

@@ -87,7 +87,7 @@ class Modular(fx.GraphModule):
         return self.get_submodule(held.path)
 
     def as_graph(self) -> GraphNetwork:
-        """The graph of the network with the shapes that its modules have now, for evaluation; it shares their tensors."""
+        """The network as a graph, with the shapes that its modules have now, in evaluation mode; it shares tensors."""
         tensors = tensors_of(self)
         groups: dict[str, int] = {}
         for held in self.held:
@@ -100,7 +100,7 @@ class Modular(fx.GraphModule):
         copies: dict[fx.Node, fx.Node] = {}
         for node in self._source.nodes:
             copies[node] = graph.node_copy(node, lambda other: copies[other])
-            if False and arguments_of(node).get("groups", 1) != groups[node.name]:
+            if node.name in groups and arguments_of(node).get("groups", 1) != groups[node.name]:
                 _set_named(copies[node], "groups", groups[node.name])
         return assemble(tensors, graph)
 

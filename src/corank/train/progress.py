@@ -1,4 +1,4 @@
-"""The progress bar of a training: on standard error, on a terminal, and nothing in a pipe."""
+"""The progress of long work, a bar or a line: on standard error, on a terminal, and nothing in a pipe."""
 
 from __future__ import annotations
 
@@ -7,7 +7,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    SpinnerColumn,
+    TaskProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 Advance = Callable[[int, float, float], None]
 
@@ -46,3 +54,22 @@ def progress_bar(label: str, *, epochs: int, steps: int, done: int, shown: bool 
                 bar.update(task, advance=1, epoch=epoch, loss=f"{loss:.4f}", rate=f"{learning_rate:.2g}")
 
         yield advance
+
+
+@contextmanager
+def stage(label: str, *, shown: bool | None = None) -> Iterator[None]:
+    """A line with a clock while something goes on that has no steps to count.
+
+    Args:
+        label: what is being done.
+        shown: whether to show it; None means on a terminal only.
+
+    Example:
+        >>> with stage("measuring", shown=False):
+        ...     pass
+    """
+    visible = sys.stderr.isatty() if shown is None else shown
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True, disable=not visible) as bar:
+        bar.add_task(label, total=None)
+        yield

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from corank.errors import InputError
 from corank.report import Tradeoff, cost_against_accuracy
-from corank.report.palette import ACCENT, INK
+from corank.report.palette import ACCENT, INK, SECOND
 from tests.report.figures.svg_reading import marks, texts
 
 BASE = Tradeoff(name="original", accuracy=0.99, multiply_adds=4_000_000, storage_bytes=800_000)
@@ -54,6 +56,17 @@ def test_equal_and_extreme_accuracies_have_an_axis_without_impossible_values(acc
     shown = [float(text[:-2]) for text in texts(cost_against_accuracy([one], one).svg) if text.endswith("\u00a0%")]
     assert shown
     assert max(shown) <= 100
+
+
+@pytest.mark.parametrize("count", [0, 2])
+def test_reduced_ones_have_a_mark_of_their_own(count: int) -> None:
+    more = [replace(row, name=f"small {place}", accuracy=0.9) for place, row in enumerate(cuts(2))]
+    figure = cost_against_accuracy(cuts(count), BASE, reduced=more)
+    assert len(marks(figure.svg, SECOND.light)) == 2
+    assert len(marks(figure.svg, ACCENT.light)) == count
+    assert {"small 0", "small 1"} <= set(texts(figure.svg))
+    assert "Squares" in figure.caption
+    assert "Squares" not in cost_against_accuracy(cuts(1), BASE).caption
 
 
 def test_a_figure_without_cuts_is_refused() -> None:

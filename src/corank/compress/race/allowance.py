@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from corank.compress.budget import LATENCY, Target
 from corank.network import Cost, latencies
 
-SECONDS = 0.3
+SECONDS = 0.2
 Item = TypeVar("Item")
 
 
@@ -35,19 +35,26 @@ class Allowance:
     def of(cls, target: Target, network: nn.Module, original: Cost, example: Tensor) -> Allowance:
         """The allowance for a network."""
         one = example[:1]
-        return cls(
-            target=target, original=original, example=one,
-            original_ms=latency_ms(network, one) if target.quantity == LATENCY else None,
-        )  # fmt: skip
+        original_ms = medians_ms({"original": network}, one)["original"] if target.quantity == LATENCY else None
+        return cls(target=target, original=original, original_ms=original_ms, example=one)
+
+    @property
+    def is_timed(self) -> bool:
+        """Whether it is a latency, which is measured, not counted."""
+        return self.original_ms is not None
+
+    @property
+    def whole(self) -> float:
+        """How much of the quantity the original network takes."""
+        return self.target.amount(self.original) if self.original_ms is None else self.original_ms
 
     @property
     def limit(self) -> float:
         """The largest amount that is within the budget."""
-        original = self.target.amount(self.original) if self.original_ms is None else self.original_ms
-        return self.target.most(original)
+        return self.target.most(self.whole)
 
     def foretold(self, cost: Cost) -> float:
-        """How much of the budgeted quantity a network of some cost takes; a latency as if it went with multiply-adds."""
+        """How much of the quantity a network of some cost takes; a latency as if it went with multiply-adds."""
         if self.original_ms is None:
             return self.target.amount(cost)
         return self.original_ms * cost.multiply_adds / self.original.multiply_adds
@@ -57,23 +64,25 @@ class Allowance:
         return self.foretold(cost) < self.limit
 
     def amount(self, cost: Cost, network: Callable[[], nn.Module]) -> float:
-        """How much of the budgeted quantity a network takes; it is only built to be timed."""
+        """How much of the quantity a network takes; it is only built to be timed."""
         if self.original_ms is None:
             return self.target.amount(cost)
-        return latency_ms(network(), self.example)
-
-    def fits(self, cost: Cost, network: Callable[[], nn.Module]) -> bool:
-        """Whether a network is within the budget."""
-        return self.amount(cost, network) <= self.limit
+        return medians_ms({"network": network()}, self.example)["network"]
 
 
-def latency_ms(network: nn.Module, example: Tensor) -> float:
-    """The median time of one forward pass."""
-    return latencies({"network": network}, example, seconds=SECONDS)["network"].median_ms
+def medians_ms(networks: Mapping[str, nn.Module], example: Tensor, seconds: float = SECONDS) -> dict[str, float]:
+    """The median time of one forward pass of each of some networks, which take turns."""
+    found = latencies(networks, example, seconds=seconds)
+    return {name: latency.median_ms for name, latency in found.items()}
 
 
-def largest(items: Sequence[Item], fits: Callable[[Item], bool]) -> Item | None:
-    """The last of some items, in ascending order, that fits; None where none does."""
+def largest(items: Sequence[Item], fits: Callable[[Item], bool]) -> int | None:
+    """The place of the last of some items, in ascending order, that fits; None where none does.
+
+    Example:
+        >>> largest([1, 4, 9, 16], lambda item: item < 10), largest([1, 4], lambda item: item < 0)
+        (2, None)
+    """
     low, high = -1, len(items)
     while high - low > 1:
         middle = (low + high) // 2
@@ -81,4 +90,4 @@ def largest(items: Sequence[Item], fits: Callable[[Item], bool]) -> Item | None:
             low = middle
         else:
             high = middle
-    return items[low] if low >= 0 else None
+    return low if low >= 0 else None

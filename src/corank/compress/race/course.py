@@ -7,21 +7,23 @@ and the bases of all activations.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, fx, nn
 
-from corank.compress.cut_forecasts import CutForecasts, forecast_cuts
+from corank.compress.cut_forecasts import CutForecast, forecast_cuts
 from corank.compress.reduced.bases import Bases, Basis, limited, measure_bases
 from corank.compress.reduced.stages import Tail, last_supported, tail_of
 from corank.errors import InputError
 from corank.measure import ActiveLayer, ActiveSubspace, Batches, OnDevice, first_batch
-from corank.network import Cost, GraphNetwork, Layers, capture, cost, cut, evaluation_mode
+from corank.network import Cost, Cut, GraphNetwork, Layers, Reader, capture, cost, cut, evaluation_mode
 from corank.train.evaluate import device_of
 
 JUDGING_SAMPLES = 1000
+LEAST_JUDGING_SAMPLES = 300
+JUDGING_MULTIPLY_ADDS = 1e11  # that one candidate may take; large networks are judged on fewer samples
 DIRECTIONS = 50
 SKETCH_SIZE = 512
 SAMPLES = 4096
@@ -37,15 +39,13 @@ class Place:
         node: of the graph.
         layer: the name of the point.
         pre: the cost of what is in front of it.
-        features: of one sample there.
-        active: the directions of the gradient there; None where they were not measured.
+        active: the directions of the gradient there.
     """
 
     node: fx.Node
     layer: str
     pre: Cost
-    features: int
-    active: ActiveLayer | None
+    active: ActiveLayer
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -67,16 +67,18 @@ class Judging:
         """Of the original network."""
         return float((self.classes == self.labels).double().mean())
 
-    def of(self, logits: Tensor) -> tuple[float, float]:
-        """Accuracy of these logits and their agreement with the original."""
-        found = logits.argmax(1)
-        return float((found == self.labels).double().mean()), float((found == self.classes).double().mean())
-
     @torch.no_grad()
-    def judged(self, network: nn.Module) -> tuple[float, float]:
-        """Accuracy and agreement of a network."""
+    def judged(self, network: nn.Module, x: Tensor | None = None) -> tuple[float, float]:
+        """Accuracy and agreement of a network.
+
+        Args:
+            network: it, or its end.
+            x: `(m, ...)` what the end is given.
+        """
         with evaluation_mode(network):
-            return self.of(torch.cat([network(x) for x in torch.split(self.x, CHUNK)]))
+            parts = torch.split(self.x if x is None else x, CHUNK)
+            found = torch.cat([network(part).argmax(1) for part in parts])
+        return float((found == self.labels).double().mean()), float((found == self.classes).double().mean())
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -101,11 +103,33 @@ class Course:
     example: Tensor
     original: Cost
     places: tuple[Place, ...]
-    forecasts: CutForecasts
+    forecasts: tuple[CutForecast, ...]
     tail: Tail | None
     bases: Bases | None
     judging: Judging
     seconds: float
+    _halves: dict[str, Cut] = field(default_factory=dict)
+    _features: dict[str, Tensor] = field(default_factory=dict)
+
+    def halves(self, layer: str) -> Cut:
+        """The network, cut at a place."""
+        if layer not in self._halves:
+            self._halves[layer] = cut(self.graph, layer, self.example)
+        return self._halves[layer]
+
+    @torch.no_grad()
+    def features(self, layer: str | None) -> Tensor:
+        """What the judging samples are at a place; for None at the input."""
+        if layer is None:
+            return self.judging.x
+        if layer not in self._features:
+            with evaluation_mode(pre := self.halves(layer).pre):
+                self._features[layer] = torch.cat([pre(x) for x in torch.split(self.judging.x, CHUNK)])
+        return self._features[layer]
+
+    def cost(self, network: nn.Module) -> Cost:
+        """Of a network with the same inputs."""
+        return cost(network, self.example.shape[1:], self.example.dtype)
 
     def tail_after(self, node: fx.Node) -> tuple[Tail, list[Basis]] | None:
         """The stages after a point with their bases; None where it lies in front of those that were measured."""
@@ -135,56 +159,64 @@ def measured(
         seed: of the measuring.
 
     Raises:
-        InputError: a network that cannot be captured or has no hidden layer, or data that do not fit.
+        InputError: a network that cannot be captured, or data that do not fit.
     """
     start = time.perf_counter()
-    there = OnDevice(batches, device_of(network))
+    device = device_of(network)
+    there = OnDevice(batches, device)
     example, _ = first_batch(there)
     graph = capture(network, example)
     layers = Layers(graph, example.shape[1:], example.dtype)
-    legal = {node.name for node in layers.legal_cuts}
-    named = [point.label for point in layers.hidden if point.node in legal]
-    if not named:
-        raise InputError("the network has no hidden layer through which everything flows: there is nowhere to cut it")
-    found = ActiveSubspace(layer=tuple(named), rank=DIRECTIONS, samples=SAMPLES, seed=seed).measure(graph, batches)
-    judged = _gathered(network, OnDevice(batches if validation is None else validation, device_of(network)))
-    judges = [(judged.x, judged.labels)]
-    forecasts = forecast_cuts(graph, found.layers, batches, judges)
-    active = {row.layer: row for row in found.layers}
-    places = tuple(_place(graph, layers, label, active.get(label), example) for label in named)
-    tail = _tail(layers, places, reaches)
+    original = cost(network, example.shape[1:], example.dtype)
+    judging = _judging(network, OnDevice(batches if validation is None else validation, device), original)
+    places, forecasts = _cuts(graph, layers, batches, judging, seed)
+    reached = [place for place in places if reaches(place.pre)][-REDUCED_PLACES:]
+    tail = _tail(layers, places, reached)
     bases = None
     if tail is not None:
         bases = measure_bases(tail, there, samples=SAMPLES, sketch_size=SKETCH_SIZE, start=True, record=True)
-    return Course(
-        graph=graph, layers=layers, example=example, original=forecasts.network, places=places, forecasts=forecasts,
-        tail=tail, bases=bases, judging=judged, seconds=time.perf_counter() - start,
+    course = Course(
+        graph=graph, layers=layers, example=example, original=original, places=places, forecasts=forecasts,
+        tail=tail, bases=bases, judging=judging, seconds=0.0, _features=_read(graph, reached, judging, example),
     )  # fmt: skip
+    object.__setattr__(course, "seconds", time.perf_counter() - start)
+    return course
 
 
-def _gathered(network: nn.Module, batches: OnDevice) -> Judging:
-    parts = list(limited(batches, JUDGING_SAMPLES))
+def _judging(network: nn.Module, batches: OnDevice, original: Cost) -> Judging:
+    affordable = int(JUDGING_MULTIPLY_ADDS / max(original.multiply_adds, 1))
+    parts = list(limited(batches, max(LEAST_JUDGING_SAMPLES, min(JUDGING_SAMPLES, affordable))))
     x, labels = torch.cat([x for x, _ in parts]), torch.cat([y for _, y in parts])
     with torch.no_grad(), evaluation_mode(network):
         classes = torch.cat([network(part).argmax(1) for part in torch.split(x, CHUNK)])
     return Judging(x=x, labels=labels, classes=classes)
 
 
-def _place(graph: GraphNetwork, layers: Layers, label: str, active: ActiveLayer | None, example: Tensor) -> Place:
-    halves = cut(graph, label, example)
-    return Place(
-        node=layers.node(halves.point), layer=label, pre=cost(halves.pre, example.shape[1:], example.dtype),
-        features=halves.features, active=active,
-    )  # fmt: skip
+def _cuts(
+    graph: GraphNetwork, layers: Layers, batches: Batches, judging: Judging, seed: int
+) -> tuple[tuple[Place, ...], tuple[CutForecast, ...]]:
+    """The legal cuts, and the forecasts of ASNets there."""
+    legal = {node.name for node in layers.legal_cuts}
+    named = tuple(point.label for point in layers.hidden if point.node in legal)
+    if not named:
+        return (), ()
+    found = ActiveSubspace(layer=named, rank=DIRECTIONS, samples=SAMPLES, seed=seed).measure(graph, batches)
+    judges = list(zip(torch.split(judging.x, CHUNK), torch.split(judging.labels, CHUNK), strict=True))
+    forecasts = forecast_cuts(graph, found.layers, batches, judges)
+    active = {row.layer: row for row in found.layers}
+    nodes = {point.label: layers.node(point) for point in layers.hidden}
+    places = tuple(
+        Place(node=nodes[one.layer], layer=one.layer, pre=one.pre, active=active[one.layer]) for one in forecasts.places
+    )
+    return places, forecasts.cuts
 
 
-def _tail(layers: Layers, places: tuple[Place, ...], reaches: Callable[[Cost], bool]) -> Tail | None:
-    """The longest part to measure bases of: from the third last place that the budget reaches, or from the input."""
+def _tail(layers: Layers, places: Sequence[Place], reached: Sequence[Place]) -> Tail | None:
+    """The longest part to measure bases of: from the first of the places that were reached, or from the input."""
     if last_supported(layers) is None:
         return None
-    reached = [place.node for place in places if reaches(place.pre)][-REDUCED_PLACES:]
-    candidates: list[fx.Node] = [layers.network.input_node] if len(reached) < REDUCED_PLACES else []
-    for node in (*candidates, *reached, *(place.node for place in places)):
+    starts: list[fx.Node] = [layers.network.input_node] if len(reached) < REDUCED_PLACES else []
+    for node in (*starts, *(place.node for place in (*reached, *places))):
         try:
             tail = tail_of(layers, node)
         except InputError:
@@ -192,3 +224,13 @@ def _tail(layers: Layers, places: tuple[Place, ...], reaches: Callable[[Cost], b
         if tail.stages:
             return tail
     return None
+
+
+@torch.no_grad()
+def _read(graph: GraphNetwork, places: Sequence[Place], judging: Judging, example: Tensor) -> dict[str, Tensor]:
+    """What the judging samples are at some places."""
+    if not places:
+        return {}
+    reader = Reader(graph, [place.layer for place in places], example)
+    readings = [reader.read(x).activations for x in torch.split(judging.x, CHUNK)]
+    return {place.layer: torch.cat([reading[place.layer] for reading in readings]) for place in places}

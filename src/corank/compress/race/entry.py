@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 from torch import nn
 
@@ -30,11 +32,18 @@ class Entry:
 
     Attributes:
         candidate: its accounts.
-        build: makes the network.
+        make: makes the network.
+        choice: what was chosen of a method.
     """
 
     candidate: Candidate
-    build: Callable[[], Built]
+    make: Callable[[], Built]
+    choice: Any  # a `Choice`, which knows entries
+
+    @cached_property
+    def built(self) -> Built:
+        """The network, made once."""
+        return self.make()
 
 
 def finished(pre: GraphNetwork, shape: tuple[int, ...], head: nn.Module, name: str) -> Built:

@@ -1,19 +1,31 @@
-"""All candidates for one budget, of all methods."""
+"""What all methods offer for one budget."""
 
 from __future__ import annotations
 
-from corank.compress.race.allowance import Allowance
-from corank.compress.race.course import Course
-from corank.compress.race.entry import Entry
-from corank.compress.race.polynomials import asnets
-from corank.compress.race.prunings import NAME, pruned_cuts, prunings
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from corank.compress.race import polynomials, prunings, reductions
+from corank.compress.race.allowance import Allowance, largest
+from corank.compress.race.course import REDUCED_PLACES, Course
+from corank.compress.race.ladder import Choice, Ladder, chosen, smallest
+from corank.compress.race.polynomials import Polynomials, asnets
+from corank.compress.race.prunings import pruned_cuts
 from corank.compress.race.reductions import rons
+from corank.compress.reduced.stages import tail_of
 from corank.errors import InputError
 from corank.measure import OnDevice
 
 
-def field(course: Course, allowance: Allowance, multiple: int, batches: OnDevice) -> tuple[list[Entry], str]:
-    """The candidates, and why a method has none.
+class Field(NamedTuple):
+    """What was chosen of every method, and why methods have nothing to choose from."""
+
+    choices: list[Choice[Any]]
+    left: tuple[str, ...]
+
+
+def field(course: Course, allowance: Allowance, multiple: int, batches: OnDevice) -> Field:
+    """The sizes that every method offers within a budget; of a method that has none those that exceed it least.
 
     Args:
         course: the network as it was measured.
@@ -21,10 +33,45 @@ def field(course: Course, allowance: Allowance, multiple: int, batches: OnDevice
         multiple: of which widths are multiples.
         batches: training batches, where the network is.
     """
-    found = [*asnets(course, allowance, batches), *rons(course, allowance, multiple)]
+    left = []
+    ladders: list[Ladder[Any]] = [*_timed_few(asnets(course, batches), allowance), *rons(course, allowance, multiple)]
+    if not course.places:
+        left.append(f"{polynomials.NAME} is not in the race: there is no hidden layer through which everything flows")
+    if course.tail is None:
+        left.append(f"{reductions.NAME} is not in the race: {_refusal(course)}")
     try:
-        found += prunings(course, allowance, multiple)
-        found += pruned_cuts(course, allowance, multiple, batches)
+        ladders += prunings.prunings(course, multiple)
+        ladders += pruned_cuts(course, allowance, multiple, batches)
     except InputError as error:
-        return found, f"{NAME} is not in the race: {error}"
-    return found, ""
+        left.append(f"{prunings.NAME} is not in the race: {error}")
+    choices: list[Choice[Any]] = []
+    for method in dict.fromkeys(ladder.method for ladder in ladders):
+        own = [ladder for ladder in ladders if ladder.method == method]
+        fitting = [choice for ladder in own if (choice := chosen(ladder, allowance))]
+        choices += {choice.key: choice for choice in fitting}.values() if fitting else [_nearest(own, allowance)]
+    return Field(choices, tuple(left))
+
+
+def _timed_few(ladders: list[Polynomials], allowance: Allowance) -> list[Polynomials]:
+    """All of them, or where each must be timed the deepest few that are fast enough, or else the shallowest."""
+    if not allowance.is_timed or not ladders:
+        return ladders
+    last = largest(
+        ladders,
+        lambda one: smallest(one, allowance).reached <= allowance.limit,
+    )
+    return ladders[:1] if last is None else ladders[max(0, last + 1 - REDUCED_PLACES) : last + 1]
+
+
+def _nearest(ladders: Sequence[Ladder[Any]], allowance: Allowance) -> Choice[Any]:
+    """The smallest network of a method."""
+    return smallest(min(ladders, key=lambda ladder: allowance.foretold(ladder.cost(ladder.rungs[0]))), allowance)
+
+
+def _refusal(course: Course) -> str:
+    """Why no end of a network can be reduced."""
+    try:
+        tail_of(course.layers, course.layers.network.input_node)
+    except InputError as error:
+        return str(error)
+    return "it has no hidden layer"

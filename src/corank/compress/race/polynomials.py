@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterable, Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -10,67 +10,122 @@ from torch import Tensor, nn
 from corank.compress.asnet import HEAD, SAMPLES_AT_LEAST, SAMPLES_PER_TERM
 from corank.compress.chaos import PolynomialChaos, fit_expansion
 from corank.compress.cut_forecasts import CutForecast
-from corank.compress.race.allowance import Allowance
-from corank.compress.race.candidate import Candidate
 from corank.compress.race.course import Course, Place
-from corank.compress.race.entry import Built, Entry, finished
-from corank.compress.samples import Drawn, Samples
+from corank.compress.race.entry import Built, finished
+from corank.compress.race.ladder import Ladder, Made
+from corank.compress.samples import Drawn, Samples, draw_samples
 from corank.linalg import number_of_terms
 from corank.measure import OnDevice
-from corank.measure.heldout import HeldOut
-from corank.network import cut, evaluation_mode
+from corank.network import Cost, evaluation_mode
 
 NAME = "ASNet"
+Triple = tuple[Tensor, Tensor, Tensor]  # inputs, logits of the original network, labels
 
 
-def asnets(course: Course, allowance: Allowance, batches: OnDevice) -> list[Entry]:
-    """The best ASNet of every place, within the budget where there is one, and else the smallest."""
-    found = []
-    for place in course.places:
-        rows = [row for row in course.forecasts.cuts if row.layer == place.layer]
-        if not rows or place.pre.multiply_adds >= course.original.multiply_adds:
-            continue
-        within = [row for row in rows if _fits(course, place, row, allowance)]
-        best = max(within, key=lambda row: row.accuracy) if within else rows[0]
-        found.append(_entry(course, place, best, allowance, batches))
-    return found
-
-
-def polynomial_head(
-    pre: nn.Module, teacher: nn.Module, directions: Tensor, batches: OnDevice, order: int = 2
-) -> PolynomialChaos:
-    """The polynomial of a kept part's features that is nearest to a network's logits.
+class Polynomials(Ladder[CutForecast]):
+    """ASNets at one place, by their rank.
 
     Args:
-        pre: the kept part, which may be another one than the network's own.
-        teacher: the network.
-        directions: `(r, n)` of the features.
-        batches: training batches, where both are.
-        order: of the polynomial.
+        course: the network as it was measured.
+        place: where it is cut.
+        batches: training batches, where the network is.
     """
-    wanted = max(SAMPLES_PER_TERM * number_of_terms(len(directions), order), SAMPLES_AT_LEAST)
-    held, parts, drawn = HeldOut(), [], 0
 
-    def seen(x: Tensor, y: Tensor) -> Samples:
-        z = (pre(x).flatten(1) @ directions.T).double()
-        return Samples(z=z, logits=teacher(x).double(), labels=y)
+    method = NAME
 
-    with torch.no_grad(), evaluation_mode(pre), evaluation_mode(teacher):
-        for x, y in batches:
-            x, y = held.take(x, y)
-            parts.append(seen(x, y))
-            drawn += len(y)
-            if drawn >= wanted:
+    def __init__(self, course: Course, place: Place, batches: OnDevice) -> None:
+        self.course = course
+        self.place = place
+        self.batches = batches
+        self.layer = place.layer
+        self.rungs = [row for row in course.forecasts if row.layer == place.layer]
+
+    def cost(self, size: CutForecast) -> Cost:
+        """As it was forecast."""
+        return size.overall
+
+    def sizes(self, size: CutForecast) -> tuple[int, ...]:
+        """The rank."""
+        return (size.rank,)
+
+    def timed(self, size: CutForecast) -> nn.Module:
+        """The kept part with a polynomial of zeros."""
+        head = hollow(size.features, size.rank, classes_of(self.course), size.order)
+        return self._finished(head).network
+
+    def made(self, size: CutForecast) -> Made:
+        """The forecast; the polynomial is only fitted where it is needed."""
+
+        def build() -> Built:
+            halves = self.course.halves(self.place.layer)
+            wanted = samples_wanted(size.rank, size.order)
+            drawn = draw_samples(halves, directions_at(self.place, size.rank), self.batches, wanted)
+            return self._finished(fitted(drawn, size.order))
+
+        return Made(accuracy=size.accuracy, agreement=size.agreement, build=build)
+
+    def best(self, rungs: Sequence[CutForecast]) -> CutForecast:
+        """The rank that is forecast the most accurate; of several the smallest."""
+        return max(rungs, key=lambda row: row.accuracy)
+
+    def _finished(self, head: PolynomialChaos) -> Built:
+        halves = self.course.halves(self.place.layer)
+        return finished(halves.pre, halves.shape, head, HEAD)
+
+
+def asnets(course: Course, batches: OnDevice) -> list[Polynomials]:
+    """ASNets at every place, in ascending order of cost."""
+    ladders = (Polynomials(course, place, batches) for place in course.places)
+    return [ladder for ladder in ladders if ladder.rungs]
+
+
+def fitted(drawn: Drawn, order: int = 2) -> PolynomialChaos:
+    """The polynomial that is nearest to the logits of some samples."""
+    module = fit_expansion(drawn, order=order).module
+    assert isinstance(module, PolynomialChaos)
+    return module
+
+
+@torch.no_grad()
+def drawn_through(pre: nn.Module, directions: Tensor, samples: Iterable[Triple], count: int) -> Drawn:
+    """Samples at the end of a part of a network, which need not be the network's own.
+
+    Args:
+        pre: the part.
+        directions: `(r, n)` of its features.
+        samples: inputs with the logits of the original network.
+        count: how many are wanted for a fit; all if there are fewer.
+    """
+    parts: list[Samples] = []
+    drawn = 0
+    with evaluation_mode(pre):
+        for x, logits, labels in samples:
+            z = (pre(x).flatten(1) @ directions.T).double()
+            parts.append(Samples(z=z, logits=logits.double(), labels=labels))
+            drawn += len(labels)
+            if drawn >= count:
                 break
-        aside = [seen(x, y) for _, x, y in held.merged(250)] or parts[:1]
-    head = fit_expansion(Drawn(directions=directions, fitted=_joined(parts), heldout=_joined(aside)), order=order)
-    assert isinstance(head.module, PolynomialChaos)
-    return head.module
+    together = Samples(
+        z=torch.cat([part.z for part in parts]), logits=torch.cat([part.logits for part in parts]),
+        labels=torch.cat([part.labels for part in parts]),
+    )  # fmt: skip
+    return Drawn(directions=directions, fitted=together, heldout=parts[0])
+
+
+def taught(teacher: nn.Module, batches: OnDevice) -> Iterator[Triple]:
+    """Batches with the logits of a network."""
+    with torch.no_grad(), evaluation_mode(teacher):
+        for x, labels in batches:
+            yield x, teacher(x), labels
+
+
+def samples_wanted(rank: int, order: int = 2) -> int:
+    """How many determine the polynomial of an ASNet."""
+    return max(SAMPLES_PER_TERM * number_of_terms(rank, order), SAMPLES_AT_LEAST)
 
 
 def directions_at(place: Place, rank: int) -> Tensor:
     """The leading directions of a place."""
-    assert place.active is not None
     return place.active.directions[:rank]
 
 
@@ -79,36 +134,8 @@ def hollow(features: int, rank: int, classes: int, order: int = 2) -> Polynomial
     return PolynomialChaos(torch.zeros(rank, features), torch.zeros(classes, number_of_terms(rank, order)), order)
 
 
-def _joined(parts: list[Samples]) -> Samples:
-    return Samples(
-        z=torch.cat([part.z for part in parts]), logits=torch.cat([part.logits for part in parts]),
-        labels=torch.cat([part.labels for part in parts]),
-    )  # fmt: skip
-
-
-def _fits(course: Course, place: Place, row: CutForecast, allowance: Allowance) -> bool:
-    return allowance.fits(row.overall, _timed(course, place, row))
-
-
-def _timed(course: Course, place: Place, row: CutForecast) -> Callable[[], nn.Module]:
-    def build() -> nn.Module:
-        pre = cut(course.graph, place.layer, course.example).pre
-        classes = course.graph(course.example[:1]).shape[1]
-        return nn.Sequential(pre, hollow(place.features, row.rank, classes, row.order))
-
-    return build
-
-
-def _entry(course: Course, place: Place, row: CutForecast, allowance: Allowance, batches: OnDevice) -> Entry:
-    def build() -> Built:
-        halves = cut(course.graph, place.layer, course.example)
-        head = polynomial_head(halves.pre, course.graph, directions_at(place, row.rank), batches, row.order)
-        return finished(halves.pre, halves.shape, head, HEAD)
-
-    reached = allowance.amount(row.overall, _timed(course, place, row))
-    candidate = Candidate(
-        method=NAME, layer=place.layer, sizes=(row.rank,), cost=row.overall,
-        latency_ms=None if allowance.original_ms is None else reached, reached=reached,
-        fits=reached <= allowance.limit, accuracy=row.accuracy, agreement=row.agreement,
-    )  # fmt: skip
-    return Entry(candidate=candidate, build=build)
+def classes_of(course: Course) -> int:
+    """How many logits the network has."""
+    shape = course.layers.shapes[course.layers.network.output_node]
+    assert shape is not None
+    return shape[0]

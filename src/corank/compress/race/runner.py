@@ -1,10 +1,11 @@
-"""The trainings of the race: short ones to compare by, and that of the network that is returned."""
+"""The trainings of the race: short ones to compare by, and those of the networks that may be returned."""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from torch import nn
@@ -35,7 +36,8 @@ class Beginning:
         return itertools.islice(iter(self.batches), self.count)
 
     def __len__(self) -> int:
-        return sum(1 for _ in self)
+        length = getattr(self.batches, "__len__", None)
+        return sum(1 for _ in self) if length is None else min(self.count, length())
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -43,16 +45,16 @@ class Trained:
     """A network after training.
 
     Attributes:
-        built: before it.
-        network: after it.
+        entry: what it was made as.
+        network: after training.
         history: of the training; None without.
-        accuracy: on the validation samples, or on those that judge.
+        drop: points of accuracy that it loses, on the validation samples, or on those that judge.
     """
 
-    built: Built
+    entry: Entry
     network: GraphNetwork
     history: History | None
-    accuracy: float
+    drop: float
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -81,35 +83,48 @@ class Runner:
     head_rate: float
     seed: int
 
-    @property
-    def original_accuracy(self) -> float:
-        """Of the original network, where trained ones are judged."""
-        return self._accuracy(self.network)
+    def tried(self, entry: Entry, steps: int, label: str) -> Entry:
+        """A candidate with its accuracy after a short training; as it is without steps.
 
-    def tried(self, entry: Entry, steps: int) -> Entry:
-        """A candidate with its accuracy after a short training; as it is without steps."""
+        Args:
+            entry: the candidate.
+            steps: of the training.
+            label: what it is called while it goes on.
+        """
         if steps == 0:
             return entry
-        built = entry.build()
+        built = entry.built
         network, _ = recovered(
-            built.network, self.network, Beginning(self.batches, steps), self._tuning(built), epochs=1,
-            of=f"trial of {entry.candidate.name}", seed=self.seed,
+            built.network, self.network, Beginning(self.batches, steps), self._tuning(built), epochs=1, name=label,
+            of=entry.candidate.name, seed=self.seed,
         )  # fmt: skip
         accuracy, _ = self.course.judging.judged(network)
-        return replace(entry, candidate=replace(entry.candidate, trial_accuracy=accuracy))
+        tried = replace(entry, candidate=replace(entry.candidate, trial_accuracy=accuracy), make=lambda: built)
+        return tried
 
     def trained(self, entry: Entry, epochs: int, number: int = 1) -> Trained:
-        """The network of a candidate after its training."""
-        built = entry.build()
-        name = "fine-tuning" if number == 1 else f"fine-tuning-{number}"
+        """The network of a candidate after its training.
+
+        Args:
+            entry: the candidate.
+            epochs: of training.
+            number: of the training, by which it is found in the checkpoint.
+        """
+        built = entry.built
         network, history = recovered(
-            built.network, self.network, self.batches, self._tuning(built), epochs=epochs, name=name,
-            of=entry.candidate.name, validation=self.validation, checkpoint=self.checkpoint, seed=self.seed,
+            built.network, self.network, self.batches, self._tuning(built), epochs=epochs,
+            name="fine-tuning" if number == 1 else f"fine-tuning-{number}", of=entry.candidate.name,
+            validation=self.validation, checkpoint=self.checkpoint, seed=self.seed,
         )  # fmt: skip
-        return Trained(built=built, network=network, history=history, accuracy=self._accuracy(network))
+        drop = 100 * (self._original_accuracy - self._accuracy(network))
+        return Trained(entry=entry, network=network, history=history, drop=drop)
 
     def _tuning(self, built: Built) -> ByDistillation:
         return ByDistillation(beta=self.beta, pre_rate=self.pre_rate, head_rate=self.head_rate, new=built.new)
+
+    @cached_property
+    def _original_accuracy(self) -> float:
+        return self._accuracy(self.network)
 
     def _accuracy(self, network: nn.Module) -> float:
         judging = self.course.judging

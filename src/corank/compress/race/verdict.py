@@ -7,29 +7,44 @@ from collections.abc import Sequence
 from corank.compress.race.allowance import Allowance
 from corank.compress.race.candidate import Candidate
 from corank.compress.race.entry import Entry
+from corank.compress.race.ladder import GRANULARITY
 
-GRANULARITY = 0.02  # a budget is used where no more than this share of it is left
+CLEARLY = 0.02  # accuracy by which one must be better to be preferred although it leaves more of the budget
 
 
-def near(entries: Sequence[Entry], limit: float) -> list[Entry]:
-    """Those within a budget that use nearly all of it; all within it where none does."""
+def near(entries: Sequence[Entry], allowance: Allowance) -> list[Entry]:
+    """Those within a budget that use nearly all of it; with a budget of milliseconds, which are noisy, all within."""
     within = [entry for entry in entries if entry.candidate.fits]
-    return [entry for entry in within if entry.candidate.reached >= (1 - GRANULARITY) * limit] or within
+    least = 0.0 if allowance.is_timed else (1 - GRANULARITY) * allowance.limit
+    return [entry for entry in within if entry.candidate.reached >= least]
 
 
-def finalists(entries: Sequence[Entry], limit: float) -> list[Entry]:
-    """Of every method the most accurate candidate near the budget, and the most accurate within it."""
-    found: list[Entry] = []
-    for group in (near(entries, limit), [entry for entry in entries if entry.candidate.fits]):
-        for method in dict.fromkeys(entry.candidate.method for entry in group):
-            best = max((one for one in group if one.candidate.method == method), key=lambda one: one.candidate.accuracy)
-            found += [best] if best not in found else []
+def finalists(entries: Sequence[Entry], allowance: Allowance) -> list[Entry]:
+    """Of every method the most accurate candidate near the budget, or the most accurate within it if none is."""
+    within = [entry for entry in entries if entry.candidate.fits]
+    found = []
+    for method in dict.fromkeys(entry.candidate.method for entry in within):
+        own = [entry for entry in within if entry.candidate.method == method]
+        found.append(max(near(own, allowance) or own, key=_merit))
     return found
 
 
-def best_of(entries: Sequence[Entry]) -> Entry:
-    """The most accurate; of several the cheapest."""
-    return max(entries, key=lambda entry: (entry.candidate.judged, -entry.candidate.cost.multiply_adds))
+def ranking(entries: Sequence[Entry], allowance: Allowance) -> list[Entry]:
+    """Candidates within a budget, the one to be taken first.
+
+    That is the most accurate of those near the budget, unless one that leaves more of it is better all the same, and
+    clearly.
+    """
+    close = near(entries, allowance)
+
+    def merit(entry: Entry) -> tuple[float, ...]:
+        return entry.candidate.judged + CLEARLY * (entry in close), *_merit(entry)
+
+    return sorted(entries, key=merit, reverse=True)
+
+
+def _merit(entry: Entry) -> tuple[float, int]:
+    return entry.candidate.judged, -entry.candidate.cost.multiply_adds
 
 
 def reason(chosen: Candidate, compared: Sequence[Candidate], allowance: Allowance, original: float, steps: int) -> str:
@@ -43,12 +58,14 @@ def reason(chosen: Candidate, compared: Sequence[Candidate], allowance: Allowanc
         steps: of training before the comparison.
     """
     when = f"after {steps} training steps" if steps else "before any training"
-    told = (
-        f"{chosen.name} takes {chosen.reached / allowance.limit:.1%} of the budget {allowance.target} and was the best "
-        f"of {len(compared)} compared {when}: {chosen.judged:.1%} correct, where the original has {original:.1%}"
-    )
-    better = [one for one in compared if one.reached < chosen.reached and one.judged > chosen.judged]
-    if better:
-        best = max(better, key=lambda one: one.judged)
-        told += f"; {best.name} takes only {best.reached / allowance.limit:.1%} of the budget and had {best.judged:.1%}"
+    told = f"{chosen.name} takes {chosen.reached / allowance.limit:.1%} of the budget {allowance.target}"
+    if len(compared) == 1:
+        return f"{told} and is the only candidate: {chosen.judged:.1%} correct {when}, the original {original:.1%}"
+    best = max(compared, key=lambda one: one.judged)
+    told += f" and was {'the best' if best is chosen else 'taken'} of {len(compared)} compared {when}: "
+    told += f"{chosen.judged:.1%} correct, where the original has {original:.1%}"
+    if best is not chosen and best.judged > chosen.judged:
+        told += f"; {best.name} takes {best.reached / allowance.limit:.1%} of the budget and had {best.judged:.1%}"
+    if best is chosen and not allowance.is_timed and chosen.reached < (1 - GRANULARITY) * allowance.limit:
+        told += "; what comes nearer to the budget is clearly worse, or there is no such network"
     return told

@@ -80,19 +80,19 @@ def _run(reduced: Reduced, names: Sequence[str], start: Tensor) -> tuple[list[Te
     for name in names:
         layer = network.layers[name]
         assert isinstance(layer, DenseLayer)
-        kept.append(layer.kept(values))
+        kept.append(layer(values))
     return kept, network.output.mapped(values)
 
 
 def _squares(reduction: Reduction, reduced: Reduced, place: int, true: Tensor, kept: Tensor) -> Tensor:
     """Sums over samples: of the squared values, and of the three squared errors."""
-    size, recovery = reduced.sizes[place], reduced.recoveries[place]
+    size, inverse = reduced.sizes[place], reduced.inverses[place]
     vectors = reduction.vectors[place][: size.rank]
     errors = (
         true,
         true - (true @ vectors.T) @ vectors,
-        true - true[:, reduced.selections[place].rows] @ recovery.T,
-        true - kept @ recovery.T,
+        true - (true[:, reduced.selections[place].rows] @ inverse.T) @ vectors,
+        true - (kept @ inverse.T) @ vectors,
     )
     return torch.stack([error.double().square().sum() for error in errors]).cpu()
 

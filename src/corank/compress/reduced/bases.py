@@ -19,6 +19,7 @@ from corank.errors import InputError
 from corank.linalg import Nystrom
 from corank.measure import Batches, OnDevice, first_batch
 from corank.measure.heldout import HeldOut
+from corank.measure.labelling import check_labels
 from corank.network import Reader
 
 SKETCH_SIZE = 1024
@@ -54,7 +55,8 @@ class Basis:
             return known
         missing = rank - len(known)
         axes = known.double().square().sum(0).sort(stable=True).indices[:missing]  # those that are known least of
-        others = torch.eye(self.features, dtype=torch.float64, device=known.device)[axes]
+        others = torch.zeros(missing, self.features, dtype=torch.float64, device=known.device)
+        others[torch.arange(missing, device=known.device), axes] = 1
         complete = torch.linalg.qr(torch.cat([known.double(), others]).T).Q.T
         return torch.cat([known, complete[len(known) :].to(known.dtype)])
 
@@ -122,16 +124,19 @@ def measure_bases(
         record: whether samples are kept as they ran through the network, as many as a gibibyte holds.
 
     Raises:
-        InputError: no sample, or activations that are all zero.
+        InputError: no sample, activations that are all zero, a batch of samples of another shape than the first, or a
+            label that names no class.
     """
     there = OnDevice(batches, _device(tail))
-    points = _Points(tail, first_batch(there)[0])
+    first, _ = first_batch(there)
+    points, classes = _Points(tail, first), math.prod(tail.layers.shapes[tail.output] or ())
     most = RECORDED_NUMBERS // (tail.features + sum(math.prod(stage.shape_in) for stage in tail.stages)) * record
     sketches: dict[fx.Node, Nystrom] = {}
     recorded: list[Recorded] = []
     held = HeldOut()
     seen = 0
-    for x, y in limited(there, samples):
+    for number, (x, y) in enumerate(limited(there, samples)):
+        _check(number, x, y, first, classes)
         rest, labels = held.take(x, y)
         if not len(labels):
             continue
@@ -153,6 +158,16 @@ def measure_bases(
         recorded=_together(recorded),
         heldout=tuple((x, y) for _, x, y in held.merged(HELD_OUT_BATCH)),
     )
+
+
+def _check(number: int, x: Tensor, y: Tensor, first: Tensor, classes: int) -> None:
+    came, expected = tuple(x.shape[1:]), tuple(first.shape[1:])
+    if came != expected:
+        raise InputError(f"the samples of batch {number} have shape {came} where those of batch 0 have {expected}")
+    try:
+        check_labels(y, classes)
+    except InputError as error:
+        raise InputError(f"batch {number}: {error}") from error
 
 
 class _Points:

@@ -7,7 +7,10 @@ max-pooling is done after its inputs were sampled.
 
 from __future__ import annotations
 
-from torch import fx
+import operator
+
+from torch import Tensor, fx
+from torch.fx.node import map_arg
 
 from corank.network.layers import CONVOLUTIONS, kind_of
 
@@ -15,33 +18,36 @@ UNCHANGED = {"dropout", "feature_dropout", "alpha_dropout", "feature_alpha_dropo
              "detach", "lift_fresh_copy"}  # fmt: skip
 """Operations that, in evaluation, return the values they were given in the shape they had."""
 
-RESHAPING = {"flatten", "view", "reshape", "_unsafe_view", "permute", "transpose", "squeeze", "unsqueeze", "split",
-             "split_with_sizes", "chunk"}  # fmt: skip
+SPLITTING = {"split", "split_with_sizes", "chunk"}
+RESHAPING = SPLITTING | {"flatten", "unflatten", "view", "reshape", "_unsafe_view", "permute", "transpose", "squeeze",
+                         "unsqueeze", "pixel_shuffle", "pixel_unshuffle", "channel_shuffle"}  # fmt: skip
 WITH_WEIGHTS = CONVOLUTIONS | {"linear", "addmm", "batch_norm", "instance_norm"}
 SUMMING = {"add", "sub", "rsub", "cat", "stack"}
 SCALING = {"mul", "div", "neg", "matmul", "mm"}
 LINEAR = WITH_WEIGHTS | RESHAPING | SUMMING | SCALING | {
     "avg_pool1d", "avg_pool2d", "avg_pool3d", "adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d",
-    "mean", "sum", "slice", "select", "narrow", "pad", "constant_pad_nd", "expand", "getitem", "upsample_nearest1d",
-    "upsample_nearest2d", "upsample_bilinear2d", "index_select", "flip",
+    "mean", "sum", "slice", "select", "narrow", "pad", "constant_pad_nd", "expand", "getitem", "index_select",
+    "upsample_nearest1d", "upsample_nearest2d", "upsample_nearest3d", "upsample_linear1d", "upsample_bilinear2d",
+    "upsample_bicubic2d", "upsample_trilinear3d",
 }  # fmt: skip
 """Operations that are linear, up to a constant, in what comes from the data."""
 
 ELEMENTWISE = {
     "relu", "relu6", "leaky_relu", "elu", "selu", "celu", "gelu", "silu", "mish", "hardswish", "hardsigmoid",
-    "hardtanh", "tanh", "sigmoid", "softplus", "softsign", "log_sigmoid", "clamp", "clamp_min", "clamp_max", "abs",
-    "square", "exp", "threshold", "tanhshrink", "softshrink", "hardshrink",
+    "hardtanh", "tanh", "sigmoid", "softplus", "log_sigmoid", "clamp", "clamp_min", "clamp_max", "abs",
+    "square", "pow", "sqrt", "exp", "log", "log1p", "sin", "cos", "erf", "threshold", "tanhshrink", "softshrink",
+    "hardshrink",
 }  # fmt: skip
 POOLING = {"max_pool1d", "max_pool2d", "max_pool3d"}
 
 
 def is_linear(node: fx.Node, data: set[fx.Node]) -> bool:
     """Whether an operation is linear, up to a constant, in the inputs that belong to `data`."""
-    kind, from_data = kind_of(node), [source for source in node.all_input_nodes if source in data]
+    kind, from_data = kind_of(node), _from_data(node, data)
     if kind not in LINEAR:
         return False
     if kind == "div":
-        return from_data == [node.args[0]]
+        return from_data == [node.args[0]] and node.kwargs.get("rounding_mode") is None
     if kind in {"mul", "matmul", "mm"}:
         return len(from_data) == 1
     if kind in WITH_WEIGHTS:
@@ -54,15 +60,44 @@ def _takes_batch_statistics(node: fx.Node) -> bool:
     """Whether a normalisation computes mean and variance from its input, so that it is not linear."""
     if kind_of(node) not in {"batch_norm", "instance_norm"}:
         return False
-    return node.args[5] is True or node.args[3] is None  # training or use_input_stats; no running mean
+    return _is_always_on(node, 5) or node.args[3] is None  # training or use_input_stats; no running mean
+
+
+def is_unchanged(node: fx.Node) -> bool:
+    """Whether an operation, in evaluation, returns the values it was given."""
+    return kind_of(node) in UNCHANGED and not ("dropout" in kind_of(node) and _is_always_on(node, 2))
+
+
+def _is_always_on(node: fx.Node, place: int) -> bool:
+    """Whether an operation does in evaluation, too, what others do in training alone."""
+    return node.args[place] is True and "mode" not in node.meta  # a flag with a mode is that of the whole network
 
 
 def is_elementwise(node: fx.Node, data: set[fx.Node]) -> bool:
     """Whether an operation applies one function to every number of one input."""
-    from_data = [source for source in node.all_input_nodes if source in data]
-    return kind_of(node) in ELEMENTWISE and from_data == [node.args[0]] and len(node.all_input_nodes) == 1
+    if _from_data(node, data) != [node.args[0]]:
+        return False
+    if kind_of(node) == "prelu":
+        return slopes_of(node).numel() == 1
+    return kind_of(node) in ELEMENTWISE and len(node.all_input_nodes) == 1
+
+
+def slopes_of(prelu: fx.Node) -> Tensor:
+    """The slopes of a prelu below zero; none where they are no parameter."""
+    weight = prelu.args[1]
+    if not isinstance(weight, fx.Node) or weight.op != "get_attr":
+        return Tensor()
+    found: Tensor = operator.attrgetter(str(weight.target))(prelu.graph.owning_module)
+    return found
 
 
 def is_pooling(node: fx.Node, data: set[fx.Node]) -> bool:
     """Whether an operation takes maxima over windows of one input."""
     return kind_of(node) in POOLING and node.args[0] in data
+
+
+def _from_data(node: fx.Node, data: set[fx.Node]) -> list[fx.Node]:
+    """The inputs that belong to `data`, as often as they are named: `x * x` has two."""
+    named: list[fx.Node] = []
+    map_arg((node.args, node.kwargs), named.append)
+    return [source for source in named if source in data]

@@ -18,7 +18,7 @@ from corank.compress.reduced.affine import AffineMap
 from corank.compress.reduced.bases import Bases
 from corank.compress.reduced.sizes import Shape, Size
 from corank.compress.reduced.stages import Tail
-from corank.compress.reduced.student import START, DenseLayer, DenseTail, steps_of
+from corank.compress.reduced.student import START, DenseLayer, DenseTail, layer_names, steps_of
 from corank.compress.reduced.windows import sampled_inputs, window_sizes
 from corank.linalg.row_selection import Method as SelectionName
 from corank.linalg.row_selection import RowSelection, select_rows
@@ -35,14 +35,14 @@ class Reduced:
         sizes: of its layers.
         selections: the kept features of each layer.
         inputs: of each layer, the places in its source that its maps compute.
-        recoveries: `(D, P)` of each layer, `V (S V)^+`: from kept features to all.
+        inverses: `(R, P)` of each layer, `(S V)^+`: from kept features to coordinates.
     """
 
     network: DenseTail
     sizes: tuple[Size, ...]
     selections: tuple[RowSelection, ...]
     inputs: tuple[Tensor, ...]
-    recoveries: tuple[Tensor, ...]
+    inverses: tuple[Tensor, ...]
 
 
 class Reduction:
@@ -57,7 +57,7 @@ class Reduction:
 
     def __init__(self, tail: Tail, bases: Bases, ranks: Sequence[int], *, projected: int | None = None) -> None:
         self.tail = tail
-        self.names = tuple(stage.label.replace(".", "_") for stage in tail.stages)
+        self.names = layer_names([stage.label for stage in tail.stages])
         self.vectors = {
             place: basis.leading(rank) for place, (basis, rank) in enumerate(zip(bases.layers, ranks, strict=True))
         }
@@ -128,11 +128,10 @@ class Reduction:
             )
         everything = torch.arange(self.shape.outputs, device=like.device)
         output = DenseLayer(self._matrices(len(sizes), everything, sizes, read), self.maps[-1].offset())
-        recoveries = [self._basis(place, size) @ inverse for place, (size, inverse) in
-                      enumerate(zip(sizes, inverses, strict=True))]  # fmt: skip
         return Reduced(
-            network=DenseTail(layers, output, self.vectors.get(BEGINNING)), sizes=tuple(sizes),
-            selections=tuple(chosen), inputs=tuple(inputs), recoveries=tuple(recovery.to(like.dtype) for recovery in recoveries),
+            network=DenseTail(layers, output, self.vectors.get(BEGINNING)).eval(), sizes=tuple(sizes),
+            selections=tuple(chosen), inputs=tuple(inputs),
+            inverses=tuple(inverse.to(like.dtype) for inverse in inverses),
         )  # fmt: skip
 
     def hollow(self, sizes: Sequence[Size]) -> DenseTail:
@@ -155,7 +154,7 @@ class Reduction:
             )
         output = DenseLayer(zeros(len(sizes), self.shape.outputs), like.new_zeros(self.shape.outputs))
         projection = like.new_zeros(start, self.shape.start) if self.is_projected else None
-        return DenseTail(layers, output, projection)
+        return DenseTail(layers, output, projection).eval()
 
     def _basis(self, place: int, size: Size) -> Tensor:
         """`(D, R)` in float64."""

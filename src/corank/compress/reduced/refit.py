@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from corank.compress.reduced.bases import Recorded
 from corank.compress.reduced.reduction import Reduced, Reduction
 from corank.compress.reduced.student import START, DenseLayer
-from corank.linalg.validated_ridge import validated_ridge
+from corank.errors import InputError
+from corank.linalg.validated_ridge import LEAST_SAMPLES, validated_ridge
 
 
 @torch.no_grad()
@@ -27,7 +28,15 @@ def refit(reduction: Reduction, reduced: Reduced, recorded: Recorded) -> None:
         reduction: that it was built from.
         reduced: the small network.
         recorded: samples as they ran through the original.
+
+    Raises:
+        InputError: too few samples.
     """
+    if len(recorded.labels) < LEAST_SAMPLES:
+        raise InputError(
+            f"maps 'fitted' need at least {LEAST_SAMPLES} samples, got {len(recorded.labels)}: give more, or take "
+            "'interpolated'"
+        )
     network = reduced.network
     values = {START: network.projection(recorded.start)}
     whole = set() if reduction.is_projected else {START}
@@ -35,7 +44,7 @@ def refit(reduction: Reduction, reduced: Reduced, recorded: Recorded) -> None:
         layer = network.layers[name]
         assert isinstance(layer, DenseLayer)
         _improve(layer, values, recorded.sources[place][:, reduced.inputs[place]], whole)
-        values[name] = layer.read(layer.kept(values))
+        values[name] = layer.read(layer(values))
     _improve(network.output, values, recorded.logits, whole)
 
 

@@ -61,7 +61,7 @@ class Shape:
         """
         found = []
         for rank, features, window in zip(ranks, self.features, self.windows, strict=True):
-            kept = min(features, math.ceil(math.ceil(rows * rank) / multiple) * multiple)
+            kept = min(features, math.ceil(at_least(rows * rank) / multiple) * multiple)
             found.append(Size(rank=min(rank, features), rows=kept, width=kept * window))
         return tuple(found)
 
@@ -101,3 +101,13 @@ class Shape:
                 if place >= 0:
                     readers[place] += width
         return readers
+
+
+def at_least(count: float) -> int:
+    """The next whole number, or the one that a product is but for rounding.
+
+    Example:
+        >>> 1.1 * 10, at_least(1.1 * 10), at_least(11.1)
+        (11.000000000000002, 11, 12)
+    """
+    return math.ceil(count * (1 - 1e-12))

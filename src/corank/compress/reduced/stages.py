@@ -15,11 +15,13 @@ from torch import Tensor, fx
 
 from corank.compress.reduced.operations import (
     RESHAPING,
-    UNCHANGED,
+    SPLITTING,
     is_elementwise,
     is_linear,
     is_pooling,
+    is_unchanged,
 )
+from corank.compress.reduced.student import Applied
 from corank.errors import InputError
 from corank.network import Layers
 from corank.network.layers import is_size, kind_of
@@ -56,7 +58,7 @@ class Stage:
         """Values `(B, D)` at the end for such values at the source."""
         values = rows.reshape(len(rows), *self.shape_in)
         for step in self.steps:
-            values = step.target(values, *step.args[1:], **step.kwargs)  # type: ignore[operator]
+            values = Applied(step)(values)
         return values.flatten(1)
 
 
@@ -96,8 +98,13 @@ def tail_of(layers: Layers, start: fx.Node) -> Tail:
         start: the network's input or a legal cut.
 
     Raises:
-        InputError: an operation that no reduced-order network has, with its name and the longest end without one.
+        InputError: an operation that no reduced-order network has, with its name and the longest end without one; or
+            an output that is more than logits `(B, classes)`.
     """
+    outputs = layers.shapes[layers.network.output_node]
+    if outputs is None or len(outputs) != 1:
+        shape = "without the batch in front" if outputs is None else f"of shape {('B', *outputs)}"
+        raise InputError(f"a reduced-order network gives logits (B, classes), this network's output is {shape}")
     unknown = unsupported(layers, start)
     if unknown:
         raise InputError(_refusal(layers, unknown))
@@ -108,7 +115,7 @@ def tail_of(layers: Layers, start: fx.Node) -> Tail:
         if node not in data or node is start:
             continue
         given = [values[source] for source in node.all_input_nodes if source in data]
-        values[node] = given[0] if _is_unchanged(node) else node
+        values[node] = given[0] if is_unchanged(node) else node
         if is_elementwise(node, data) or is_pooling(node, data):
             chain = chains.pop(given[0]) if given[0] in chains and readers[given[0]] == 1 else [given[0]]
             chains[node] = [*chain, node]
@@ -129,10 +136,17 @@ def unsupported(layers: Layers, start: fx.Node) -> list[fx.Node]:
     return [
         node
         for node in layers.nodes
-        if node in data
-        and node is not start
-        and not (is_linear(node, data) or is_elementwise(node, data) or is_pooling(node, data) or _is_unchanged(node))
+        if node in data and node is not start and not (_is_known(node, data) and _has_samples_apart(layers, node))
     ]
+
+
+def _is_known(node: fx.Node, data: set[fx.Node]) -> bool:
+    return is_linear(node, data) or is_elementwise(node, data) or is_pooling(node, data) or is_unchanged(node)
+
+
+def _has_samples_apart(layers: Layers, node: fx.Node) -> bool:
+    """Whether the batch is in front; means over it, or dimensions folded into it, have none there."""
+    return layers.shapes[node] is not None or kind_of(node) in SPLITTING
 
 
 def last_supported(layers: Layers) -> fx.Node | None:
@@ -173,13 +187,9 @@ def _readers(layers: Layers, data: set[fx.Node]) -> dict[fx.Node, int]:
     for node in reversed(layers.nodes):
         if node in data:
             users = [user for user in node.users if user in data]
-            own = sum(readers[user] if _is_unchanged(user) else 1 for user in users)
+            own = sum(readers[user] if is_unchanged(user) else 1 for user in users)
             readers[node] = own + (node is layers.network.output_node)
     return readers
-
-
-def _is_unchanged(node: fx.Node) -> bool:
-    return kind_of(node) in UNCHANGED
 
 
 def _is_shared(node: fx.Node, readers: int) -> bool:
@@ -198,6 +208,5 @@ def _stage(layers: Layers, chain: list[fx.Node]) -> Stage:
 
 def _shape(layers: Layers, node: fx.Node) -> tuple[int, ...]:
     shape = layers.shapes[node]
-    if shape is None:
-        raise InputError(f"the value of {node.name!r} must have the batch first to be reduced, it has not")
+    assert shape is not None, f"{node.name} has no batch in front"
     return shape

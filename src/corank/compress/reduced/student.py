@@ -6,15 +6,19 @@ carry the names of the layers that they stand for.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from keyword import iskeyword
 
+import torch
 from torch import Tensor, fx, nn
 from torch.nn import functional
 
-from corank.compress.reduced.operations import POOLING
+from corank.compress.reduced.operations import POOLING, slopes_of
 from corank.network.layers import kind_of
 
 START = "start"
+OF_A_SMALL_NETWORK = re.compile(r"^ron\d*\.layers\.")  # its layers keep their names when it is reduced again
 Step = Callable[[Tensor], Tensor]
 
 
@@ -25,6 +29,8 @@ class Applied:
         self.operation = node.target
         self.options = node.args[1:]
         self.named = dict(node.kwargs)
+        if kind_of(node) == "prelu":
+            self.operation, self.options = torch.ops.aten.leaky_relu.default, (float(slopes_of(node).detach()),)
 
     def __call__(self, values: Tensor) -> Tensor:
         """The operation on values of any shape."""
@@ -91,7 +97,7 @@ class DenseLayer(nn.Module):
         total: Tensor = sum(others, first)
         return total
 
-    def kept(self, values: Mapping[str, Tensor]) -> Tensor:
+    def forward(self, values: Mapping[str, Tensor]) -> Tensor:
         """The kept features, `(B, P)`."""
         found: Tensor = self.normalisation(self.mapped(values))
         for step in self.steps:
@@ -130,8 +136,26 @@ class DenseTail(nn.Module):
         yield values
         for name, layer in self.layers.items():
             assert isinstance(layer, DenseLayer)
-            values[name] = layer.read(layer.kept(values))
+            values[name] = layer.read(layer(values))
             yield values
+
+
+def layer_names(labels: Sequence[str]) -> tuple[str, ...]:
+    """Names of modules for the layers at some points, one for each and as near to the points' as can be.
+
+    Example:
+        >>> layer_names(["features.3", "relu@1", "type", "ron.layers.conv1"])
+        ('features_3', 'relu_1', 'type_', 'conv1')
+    """
+    taken = {START, *dir(nn.ModuleDict())}
+    names = []
+    for label in labels:
+        name = re.sub(r"\W", "_", OF_A_SMALL_NETWORK.sub("", label))
+        while name in taken or iskeyword(name):
+            name += "_"
+        taken.add(name)
+        names.append(name)
+    return tuple(names)
 
 
 def linear(matrix: Tensor, bias: Tensor | None = None) -> nn.Linear:

@@ -104,8 +104,7 @@ def _axes(canvas: Canvas, result: Budgeted, legend_lines: int) -> Axes:
     low, high = min(amounts, default=1.0), max(amounts, default=2.0)
     axes.set_xscale("log")
     axes.set_xlim(low / 1.3, high * 1.3)
-    is_long = high > (15 if canvas.narrow else 200) * low  # has room for powers of ten only
-    axes.xaxis.set_major_locator(LogLocator(subs=(1.0,) if is_long else (1.0, 2.0, 5.0), numticks=8))
+    axes.xaxis.set_major_locator(LogLocator(subs=_subdivided(high / low, canvas), numticks=8))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda amount, _: axis_count(amount)))
     axes.xaxis.set_minor_formatter(NullFormatter())
     heights = [result.accuracy_original, *(point.accuracy for point in points)]
@@ -116,6 +115,13 @@ def _axes(canvas: Canvas, result: Budgeted, legend_lines: int) -> Axes:
     axes.set_yticks([share for share in ticks if bottom <= share <= min(top, 1)])
     axes.yaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{round(100 * share, 6):g}{SPACE}%"))
     return axes
+
+
+def _subdivided(span: float, canvas: Canvas) -> tuple[float, ...]:
+    """Which parts of a power of ten are named on a scale from one to `span`."""
+    if span < 6:
+        return (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0)
+    return (1.0, 2.0, 5.0) if span < (15 if canvas.narrow else 200) else (1.0,)
 
 
 def _guides(axes: Axes, result: Budgeted) -> None:
@@ -135,7 +141,7 @@ def _handles(result: Budgeted, methods: Sequence[str]) -> list[Line2D]:
         handles.append(_mark("D", INK, label="original"))
     handles.append(Line2D([], [], color=INK.light, linewidth=1, label="front"))
     if result.limit is not None:
-        handles.append(Line2D([], [], color=MUTED.light, linewidth=1.6, label="budget"))
+        handles.append(Line2D([], [], color=MUTED.light, marker="|", markersize=13, linewidth=0, label="budget"))
     return handles
 
 

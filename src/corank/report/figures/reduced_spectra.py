@@ -42,10 +42,8 @@ def reduced_spectra(result: RONetwork) -> Figure:
 
 def _draw(canvas: Canvas, layers: Sequence[ReducedLayer]) -> None:
     names = [layer.layer for layer in layers]
-    axes = canvas.axes(
-        left=58, right=right_margin(canvas, names), top=_TOP, bottom=_BOTTOM, title="share of the largest singular value",
-        x="direction",
-    )  # fmt: skip
+    title, right = "share of the largest singular value", right_margin(canvas, names)
+    axes = canvas.axes(left=58, right=right, top=_TOP, bottom=_BOTTOM, title=title, x="direction")
     shares = [np.array(layer.singular_values) / (max(layer.singular_values) or 1.0) for layer in layers]
     positive = np.concatenate([*shares, np.array([0.1])])
     floor = max(0.6 * float(positive[positive > 0].min()), 10.0**-_DECADES)
