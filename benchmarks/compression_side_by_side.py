@@ -36,7 +36,7 @@ from corank.zoo import Batches, Dataset, Split, load_data
 
 BATCH = 64
 MEASURING_BATCH = 250
-RATES = (1e-3, 1e-4)
+RATES = (1e-3, 1e-4, 1e-5)
 RATIOS = (2.0, 4.0)
 ASNET_CUTS = {2.0: 7, 4.0: 4}  # the last convolutions before which so much less is computed
 PLACES = 3

@@ -1,14 +1,18 @@
-"""How much narrower do LeNets become before they lose accuracy, if they are trained and reduced in turns?
+"""How much narrower do LeNets become before they lose accuracy, if they are reduced and trained in turns?
 
-The recipe `ron/figure2` (Daulbaev 2023, sec. 5.4.2) with fewer epochs: 3 at a step size of 1e-3 and 3 at 5e-4 a round
-instead of 25 and 25. Beside each network: the whole network trained for as many rounds, and a new network of the narrow
-widths trained for as many, which says what the reduction itself was worth. The row to look at is chosen before the run:
-the first with more than eight times fewer multiply-adds. What is finished is kept in the store of results.
+Daulbaev 2023, sec. 5.4.2, with 6 epochs a round instead of 50, at the first number of rounds that gives more than eight
+times fewer multiply-adds. Beside each other, on MNIST, all of about the same widths and with as many epochs in all:
+the thesis' way (the recipe `ron/figure2`: interpolated maps, as many features as directions, labels, a step size of
+1e-3 and then 5e-4); `RON(iterations=...)` with fitted maps, 1.5 features a direction, and distillation; the same in one
+round; a new network of these widths; and the whole one, trained on. What is finished is kept in the store of results.
 """
 
 from __future__ import annotations
 
+import copy
 import math
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -16,96 +20,167 @@ import torch
 from _common import arguments, write
 from torch import nn
 
-from corank.experiment import open_network
-from corank.experiment.bench import Bench, top_accuracies
+from corank.compress import RON
+from corank.experiment.bench import Bench, Teacher, Wanted, top_accuracies
 from corank.experiment.recipe import Cell
 from corank.experiment.recipes.ron.figure2 import BATCH_SIZE, Narrowing, run_cell
-from corank.experiment.store import Store, open_store
+from corank.experiment.store import open_store
 from corank.network import Normalised, cost
 from corank.train import fit
-from corank.zoo import Batches, Dataset, load_data
+from corank.zoo import Batches
 
 SHARES = {"lenet_300_100": 0.7, "lenet_500_300": 0.75}
 WIDTHS = {"lenet_300_100": (300, 100), "lenet_500_300": (500, 300)}
 FEWER, POINTS = 8.0, 0.3
+TEACHER_EPOCHS = 15
+ROWS = 1.5
+SAMPLES = 10_000
+RATE = 1e-3
+REDUCTIONS = 15  # of the thesis' curve
 
 
 def main() -> None:
     """Train, reduce and write the numbers."""
-    options = arguments((__doc__ or "").splitlines()[0], threads=1, epochs=3, reductions=15, seeds=2)
-    store, data = open_store(None), load_data("mnist")
-    curves: list[dict[str, Any]] = []
+    options = arguments((__doc__ or "").splitlines()[0], threads=1, epochs=3, seeds=2)
+    bench = Bench(open_store(None), report=lambda stage: print(stage, flush=True))
+    found: list[dict[str, Any]] = []
     for seed in range(options.seeds):
         for network in SHARES:
-            curves.append(curve(network, options.epochs, options.reductions, seed, data, store))
-            print(curves[-1], flush=True)
+            found.append(Contest(network, options.epochs, seed, bench).held())
+            print(found[-1], flush=True)
     write(
         "ron_curves",
         (__doc__ or "").splitlines()[0],
         {
-            "setting": vars(options), "data": "mnist", "training_images": len(data.train),
-            "test_images": len(data.test), "bar": f"{FEWER} x fewer within {POINTS} points on lenet_500_300",
-            "curves": curves,
+            "setting": {**vars(options), "teacher_epochs": TEACHER_EPOCHS, "batch": BATCH_SIZE}, "data": "mnist",
+            "bar": f"more than {FEWER:g} x fewer within {POINTS} points on lenet_500_300", "networks": found,
         },
     )  # fmt: skip
 
 
-def curve(network: str, epochs: int, reductions: int, seed: int, data: Dataset, store: Store) -> dict[str, Any]:
-    """One network made narrower again and again, with what it is compared to at the row to look at."""
-    narrowing = Narrowing(network=network, share=SHARES[network], reductions=reductions, epochs=epochs)
-    bench = Bench(store, report=lambda stage: print(stage, flush=True))
-    rows = [
-        run_cell(
-            Cell(
-                recipe="ron/figure2", preset="benchmark", axes={"network": network, "reductions": number},
-                options=narrowing, stands_in=False, seed=seed,
-            ),
-            bench,
-        )
-        for number in range(reductions)
-    ]  # fmt: skip
-    chosen = next((row for row in rows if row["multiply_adds_ratio"] > FEWER), rows[-1])
-    rounds = chosen["reductions"] + 1
-    first, second = WIDTHS[network]
-    for _ in range(chosen["reductions"]):
-        first, second = (math.ceil(width / (1 / SHARES[network])) for width in (first, second))
-    narrow = (first, second)
+@dataclass(frozen=True, eq=False)
+class Contest:
+    """One network and one seed."""
 
-    def controls() -> dict[str, Any]:
-        whole = trained(WIDTHS[network], data, epochs, rounds, seed)
-        small = trained(narrow, data, epochs, rounds, seed)
-        dense = cost(whole, data.shape).multiply_adds
+    network: str
+    epochs: int
+    seed: int
+    bench: Bench
+
+    def held(self) -> dict[str, Any]:
+        """Test accuracies in percent by how the small network came to be, and what each cost."""
+        wanted = Wanted(network=self.network, data="mnist", epochs=TEACHER_EPOCHS, train_images=None, test_images=None)
+        teacher = self.bench.teacher(wanted)
+        ways: dict[str, Callable[[Teacher], dict[str, Any]]] = {
+            "fitted, in turns": self.in_turns,
+            "fitted, at once": self.at_once,
+            "new, of these widths": self.new,
+            "thesis, in turns": self.thesis,
+            "whole, trained on": self.trained_on,
+        }
+        rows = []
+        for way, made in ways.items():
+            key = f"benchmarks/ron_curves/{self.network}-{way.replace(' ', '-')}-{self.epochs}/seed-{self.seed}"
+            row = self.bench.store.once(key, partial(made, teacher))
+            rows.append({"way": way, **row, "drop": 100 * teacher.top1 - row["test_accuracy"]})
+            print(self.network, self.seed, rows[-1], flush=True)
+        return {"network": self.network, "seed": self.seed, "teacher": 100 * teacher.top1, "rounds": self.rounds,
+                "rows": rows}  # fmt: skip
+
+    @property
+    def widths(self) -> list[tuple[int, ...]]:
+        """After 0, 1, 2, ... rounds, up to the first that is narrow enough."""
+        found: list[tuple[int, ...]] = [WIDTHS[self.network]]
+        while weights(found[0]) <= FEWER * weights(found[-1]):
+            ranks = (math.ceil(width * SHARES[self.network] / ROWS) for width in found[-1])
+            found.append(tuple(math.ceil(ROWS * rank) for rank in ranks))
+        return found
+
+    @property
+    def rounds(self) -> int:
+        """How many are needed."""
+        return len(self.widths) - 1
+
+    def in_turns(self, teacher: Teacher) -> dict[str, Any]:
+        """Reduced and distilled, round after round."""
+        return self.reduced(teacher, SHARES[self.network], self.rounds)
+
+    def at_once(self, teacher: Teacher) -> dict[str, Any]:
+        """Reduced once to about the same widths, and distilled for as many epochs."""
+        return self.reduced(teacher, SHARES[self.network] ** self.rounds, 1)
+
+    def reduced(self, teacher: Teacher, share: float, rounds: int) -> dict[str, Any]:
+        """A share of each width is left in so many rounds each."""
+        epochs = 2 * self.epochs * self.rounds // rounds
+        compressor = RON(
+            factor=ROWS / share, rows=ROWS, samples=SAMPLES, iterations=rounds, epochs=epochs, head_rate=RATE,
+            seed=self.seed,
+        )  # fmt: skip
+        data = teacher.data
+        batches = Batches(data.train, BATCH_SIZE, shuffle=True, seed=self.seed)
+        small = compressor.compress(teacher.network, batches, validation=Batches(data.validation, 500))
         return {
-            "whole_network_as_long": 100 * top_accuracies(whole, data.test)["top1"],
-            "narrow_network_from_scratch": 100 * top_accuracies(small, data.test)["top1"],
-            "narrow_widths": narrow, "narrow_multiply_adds_ratio": dense / cost(small, data.shape).multiply_adds,
+            "multiply_adds_ratio": small.multiply_adds_ratio, "epochs": epochs * rounds,
+            "test_accuracy": 100 * top_accuracies(small.network, data.test)["top1"],
+            "rounds": [
+                {"multiply_adds_ratio": small.original.multiply_adds / row.overall.multiply_adds,
+                 "validation_accuracy": 100 * (row.validation_accuracy or math.nan)}
+                for row in small.rounds
+            ],
         }  # fmt: skip
 
-    key = f"benchmarks/ron_curves/{network}-epochs-{epochs}-rounds-{rounds}/seed-{seed}"
-    return {
-        "network": network, "seed": seed, "share_a_round": SHARES[network], "row": dict(chosen),
-        "controls": store.once(key, controls), "rows": [dict(row) for row in rows],
-    }  # fmt: skip
+    def thesis(self, teacher: Teacher) -> dict[str, Any]:
+        """The first row of the recipe's curve that is narrow enough, with the curve; it trains its own teacher."""
+        narrowing = Narrowing(
+            network=self.network, share=SHARES[self.network], reductions=REDUCTIONS, epochs=self.epochs
+        )
+        rows = [
+            run_cell(
+                Cell(
+                    recipe="ron/figure2", preset="benchmark", axes={"network": self.network, "reductions": number},
+                    options=narrowing, stands_in=False, seed=self.seed,
+                ),
+                self.bench,
+            )
+            for number in range(REDUCTIONS)
+        ]  # fmt: skip
+        row = next(row for row in rows if row["multiply_adds_ratio"] > FEWER)
+        return {
+            "multiply_adds_ratio": row["multiply_adds_ratio"], "test_accuracy": row["top1_after"],
+            "epochs": 2 * self.epochs * (row["reductions"] + 1), "rounds": [dict(row) for row in rows],
+        }  # fmt: skip
+
+    def new(self, teacher: Teacher) -> dict[str, Any]:
+        """A new network of the last widths, with the teacher's epochs on top of those of the rounds."""
+        torch.manual_seed(self.seed)
+        first, second = self.widths[-1]
+        inner = nn.Sequential(
+            nn.Flatten(), nn.Linear(784, first), nn.ReLU(), nn.Linear(first, second), nn.ReLU(), nn.Linear(second, 10)
+        )
+        whole = Normalised(inner, list(teacher.data.mean), list(teacher.data.std))
+        return self.trained(whole, teacher, TEACHER_EPOCHS + 2 * self.epochs * self.rounds)
+
+    def trained_on(self, teacher: Teacher) -> dict[str, Any]:
+        """The teacher itself, trained for as many epochs more."""
+        return self.trained(teacher.network, teacher, 2 * self.epochs * self.rounds)
+
+    def trained(self, network: nn.Module, teacher: Teacher, epochs: int) -> dict[str, Any]:
+        """From the labels, half of the epochs at each of the thesis' step sizes."""
+        own = copy.deepcopy(network)
+        batches = Batches(teacher.data.train, BATCH_SIZE, shuffle=True, seed=self.seed)
+        for rate, part in zip((1e-3, 5e-4), (epochs - epochs // 2, epochs // 2), strict=True):
+            fit(own, batches, epochs=part, optimiser=partial(torch.optim.Adam, lr=rate), seed=self.seed)
+        shape = teacher.data.shape
+        return {
+            "multiply_adds_ratio": cost(teacher.network, shape).multiply_adds / cost(own, shape).multiply_adds,
+            "epochs": epochs, "test_accuracy": 100 * top_accuracies(own, teacher.data.test)["top1"],
+        }  # fmt: skip
 
 
-def trained(widths: tuple[int, int], data: Dataset, epochs: int, rounds: int, seed: int) -> nn.Module:
-    """A network of these widths after so many rounds of the recipe's training, without any reduction."""
-    named = [name for name, known in WIDTHS.items() if known == widths]
-    network = open_network(named[0], dataset=data, seed=seed).network if named else fresh(widths, data, seed)
-    for number in range(rounds):
-        batches = Batches(data.train, BATCH_SIZE, shuffle=True, seed=1000 * (seed + 1) + number)
-        for rate in Narrowing(network="", share=1).rates:
-            fit(network, batches, epochs=epochs, optimiser=partial(torch.optim.Adam, lr=rate), seed=seed)
-    return network
-
-
-def fresh(widths: tuple[int, int], data: Dataset, seed: int) -> nn.Module:
-    """A new network of these widths with PyTorch's initial weights."""
-    torch.manual_seed(seed)
-    inner = nn.Sequential(
-        nn.Flatten(), nn.Linear(784, widths[0]), nn.ReLU(), nn.Linear(*widths), nn.ReLU(), nn.Linear(widths[1], 10)
-    )
-    return Normalised(inner, list(data.mean), list(data.std))
+def weights(widths: tuple[int, ...]) -> int:
+    """Multiply-adds of a network of these widths."""
+    first, second = widths
+    return 784 * first + first * second + second * 10
 
 
 if __name__ == "__main__":

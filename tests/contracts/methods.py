@@ -24,6 +24,7 @@ from corank.network import Normalised
 
 OPTIONS: dict[str, Any] = {
     "layer": "network.0", "rank": 2, "epochs": 1, "folds": 2, "multiply_adds_ratio": 1.2, "multiple": 1,
+    "target": "macs=1.5x", "trial_steps": 1,
 }  # fmt: skip
 """By the name of an option: taken wherever a method has it."""
 
@@ -154,5 +155,5 @@ def leaves(value: Any) -> Iterator[Any]:
 def timeless(value: Any) -> Any:
     """Without what a clock says."""
     if isinstance(value, dict):
-        return {key: timeless(item) for key, item in value.items() if key != "seconds"}
+        return {key: timeless(item) for key, item in value.items() if not key.endswith("seconds")}
     return [timeless(item) for item in value] if isinstance(value, list) else value

@@ -22,7 +22,7 @@ from corank.zoo import Dataset, load_data
 Make = Callable[..., Opened]
 STUDY = Study(samples=100, epochs=1, rank=2)
 CHAPTERS = [
-    "Which directions each layer uses", "Which cuts are worth it", "Where it can be cut",
+    "Which directions each layer uses", "Which cuts are worth it", "Where it can be cut", "Where it can be reduced",
     "Spectra of the loss gradient", "First active variables",
     "Spectra of the activations", "Where the parameters are", "Layer cushions", "Information plane",
     "Linear classifiers on the features",
@@ -56,7 +56,8 @@ def test_a_users_network_on_the_digits_from_end_to_end(tmp_path: Path, monkeypat
     found = run_study(opened, digits, study, Training(epochs=15), Path("out"), report=stages.append)
     assert stages[0] == "training small_networks:small on digits"
     assert [stage.split()[0] for stage in stages[1:4]] == ["accuracy", "measuring", "forecasting"]
-    assert {stage.split()[0] for stage in stages[4:]} == {"cut"}
+    assert {stage.split()[0] for stage in stages[4:-1]} == {"cut"}
+    assert stages[-1].startswith("reducing at")
 
     assert strict_json(Path("out/study.json")) == found
     assert strict_json(Path("out/forecasts.json"))["forecasts"] == found["forecasts"]

@@ -16,7 +16,7 @@ from corank.result import Result, Scalar
 
 QUANTITIES = {"macs": "multiply-adds", "params": "parameters", "storage-mb": "MB", "latency-ms": "ms for one sample"}
 LATENCY = "latency-ms"
-NUMBER = re.compile(r"\d+(\.\d+)?(e\d+)?")
+NUMBER = re.compile(r"\d+(\.\d+)?(e\+?\d+)?")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +58,7 @@ class Target(Result):
         return cls(quantity=quantity, limit=limit, is_ratio=is_ratio)
 
     def __str__(self) -> str:
-        return f"{self.quantity}={self.limit:g}{'x' if self.is_ratio else ''}"
+        return f"{self.quantity}={self.limit:.12g}{'x' if self.is_ratio else ''}"
 
     @property
     def unit(self) -> str:

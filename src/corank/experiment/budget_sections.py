@@ -55,7 +55,7 @@ def points_lost(lost: float) -> str:
 
 
 def candidates_table(small: Budgeted) -> Table:
-    """A row a candidate: what it would cost, how well it works, and what became of it."""
+    """A row a candidate, the best within the budget first: what it would cost, how well it works, what became of it."""
     columns = [
         Column("candidate"),
         Column("verdict", note=VERDICTS),
@@ -66,7 +66,8 @@ def candidates_table(small: Budgeted) -> Table:
         Column("after trial", note="the same after a short training", show=percent),
         Column("sizes", note="directions of an ASNet or of a RON's layers, or widths that pruning leaves"),
     ]
-    rows = [_candidate(small, row) for row in reversed(small.candidates)]
+    ordered = sorted(small.candidates, key=lambda row: (not row.fits, -row.judged))
+    rows = [_candidate(small, row) for row in ordered]
     unknown = [
         place
         for place, column in enumerate(columns)

@@ -21,6 +21,7 @@ from corank.experiment.choice import best_at, choose, nothing_to_keep, recommend
 from corank.experiment.compressing import EVALUATION_BATCH, accuracies, compress_and_evaluate
 from corank.experiment.evaluated import Accuracies, Evaluated, asnetwork
 from corank.experiment.reduced_cuts import ReducedCuts, reduce_cuts
+from corank.experiment.words import counted
 from corank.linalg import number_of_terms
 from corank.measure import ActiveSubspaces, Survey, Surveyed
 from corank.measure.heldout import EVERY as HELD_OUT_EVERY
@@ -241,7 +242,7 @@ class Study:
         recommendation, reason = recommend(cuts, self.tolerance) if cuts else (None, builds.reason)
         reduced = ReducedCuts()
         if not nothing_to_keep(forecasts, random_weights=random_weights):
-            report(f"reducing at {len(forecasts.places)} places")
+            report(f"reducing at {counted(len(forecasts.places), 'place')}")
             reduced = reduce_cuts(
                 network, [place.layer for place in forecasts.places], batches, dataset, original=original,
                 tolerance=self.tolerance, seconds=self.measure_seconds,

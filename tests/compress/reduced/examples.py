@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -34,7 +35,7 @@ class Activations(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.linears = nn.ModuleList([nn.Linear(4, 3) for _ in range(len(ACTIVATIONS) + 1)])
-        self.activations = nn.ModuleList(ACTIVATIONS)
+        self.activations = nn.ModuleList(copy.deepcopy(ACTIVATIONS))
         self.last = nn.Linear(3 * len(self.linears) + 9, CLASSES)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -64,8 +65,8 @@ def vgg() -> nn.Module:
     """Max-poolings that overlap, are padded, dilated and rounded up; average pooling, flatten and dropout."""
     return nn.Sequential(
         nn.Conv2d(2, 3, 3, padding=1), nn.BatchNorm2d(3), nn.ReLU(), nn.MaxPool2d(3, 2, padding=1),
-        nn.Conv2d(3, 4, 3, padding=1, bias=False), nn.BatchNorm2d(4), nn.LeakyReLU(), nn.Dropout(0.3),
-        nn.MaxPool2d(2, 2, dilation=2, ceil_mode=True), nn.AvgPool2d(2, 1), nn.Flatten(), nn.Linear(4, 6),
+        nn.Conv2d(3, 4, 3, padding=1, bias=False), nn.BatchNorm2d(4), nn.LeakyReLU(),
+        nn.MaxPool2d(2, 2, dilation=2, ceil_mode=True), nn.Dropout(0.3), nn.AvgPool2d(2, 1), nn.Flatten(), nn.Linear(4, 6),
         nn.Dropout(0.5), nn.Tanh(), nn.Linear(6, CLASSES),
     )  # fmt: skip
 
@@ -73,8 +74,8 @@ def vgg() -> nn.Module:
 def pooled_first() -> nn.Module:
     """A pooling in front of an activation that falls and rises, and two poolings after each other."""
     return nn.Sequential(
-        nn.Conv2d(2, 3, 3, padding=1), nn.BatchNorm2d(3), nn.MaxPool2d(2, 1), nn.GELU(), nn.MaxPool2d((3, 2), (2, 1)),
-        nn.MaxPool2d(2, ceil_mode=True), nn.Conv2d(3, 4, 1), nn.ReLU(), nn.AdaptiveAvgPool2d((1, 2)), nn.Flatten(),
+        nn.Conv2d(2, 3, 3, padding=1), nn.BatchNorm2d(3), nn.MaxPool2d(2, 1), nn.GELU(), nn.Dropout(0.2),
+        nn.MaxPool2d((3, 2), (2, 1)), nn.MaxPool2d(2, ceil_mode=True), nn.Conv2d(3, 4, 1), nn.ReLU(), nn.AdaptiveAvgPool2d((1, 2)), nn.Flatten(),
         nn.Linear(8, CLASSES),
     )  # fmt: skip
 
@@ -144,7 +145,7 @@ BUILDERS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "wrapped": (wrapped, (2, 7, 7)),
     "sigmoid": (ends_in_an_activation, (4,)),
 }
-OTHERS = ("mlp", "functional", "shared", "nested_shared", "tied", "in_place", "bottleneck", "dense", "preactivation")
+OTHERS = ("mlp", "functional", "shared", "nested_shared", "tied", "in_place", "dense", "preactivation")
 NAMES = (*BUILDERS, *OTHERS)
 
 
@@ -204,6 +205,7 @@ def lively(network: nn.Module) -> nn.Module:
     return network.eval()
 
 
+@cache
 def measured(one: Example, start: fx.Node | None = None, *, sketch_size: int = 10_000) -> tuple[Tail, Bases]:
     """A tail with all that its bases can tell."""
     tail = tail_of(one.layers, one.graph.input_node if start is None else start)

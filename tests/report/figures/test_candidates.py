@@ -33,7 +33,7 @@ def test_marks_stand_at_amount_and_accuracy_and_the_budget_between(target: str |
     places.append(ring if "original" in texts(svg) else original)
     xs = np.log10([*amounts, result.chosen.reached if target else result.chosen.cost.multiply_adds])
     assert are_on_one_scale(xs, [x for x, _ in places])
-    assert are_on_one_scale([row.judged for row in marked], [y for _, y in places], falling=True)
+    assert are_on_one_scale([np.log(1 - row.judged) for row in marked], [y for _, y in places])
     upright = [line for line in outlines(svg, MUTED.light) if len(line) == 2 and line[0][0] == line[1][0]]
     if result.limit is None:
         assert "budget" not in texts(svg)
@@ -90,3 +90,11 @@ def test_what_was_asked_for_is_explained() -> None:
     assert "Dotted" not in caption(make_budgeted())
     untried = replace(make_budgeted(), candidates=(replace(make_budgeted().chosen, trial_accuracy=None),))
     assert "trial" not in caption(untried)
+
+
+def test_a_candidate_that_is_always_right_has_a_place_above_all_others() -> None:
+    result = make_budgeted()
+    perfect = replace(result, candidates=(replace(result.candidates[0], accuracy=1.0), *result.candidates[1:]))
+    for svg in (candidates(perfect).svg, candidates(perfect).svg_narrow):
+        first, *others = [y for _, y in uses(svg)[: len(perfect.candidates)]]
+        assert 0 < first < min(others)

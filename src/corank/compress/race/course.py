@@ -18,6 +18,8 @@ from corank.compress.reduced.bases import Bases, Basis, limited, measure_bases
 from corank.compress.reduced.stages import Tail, last_supported, tail_of
 from corank.errors import InputError
 from corank.measure import ActiveLayer, ActiveSubspace, Batches, OnDevice, first_batch
+from corank.measure.base import taking
+from corank.measure.labelling import check_labels
 from corank.network import Cost, Cut, GraphNetwork, Layers, Reader, capture, cost, cut, evaluation_mode
 from corank.train.evaluate import device_of
 
@@ -168,7 +170,8 @@ def measured(
     graph = capture(network, example)
     layers = Layers(graph, example.shape[1:], example.dtype)
     original = cost(network, example.shape[1:], example.dtype)
-    judging = _judging(network, OnDevice(batches if validation is None else validation, device), original)
+    judges = OnDevice(batches if validation is None else validation, device)
+    judging = _judging(network, judges, example, original)
     places, forecasts = _cuts(graph, layers, batches, judging, seed)
     reached = [place for place in places if reaches(place.pre)][-REDUCED_PLACES:]
     tail = _tail(layers, places, reached)
@@ -183,13 +186,26 @@ def measured(
     return course
 
 
-def _judging(network: nn.Module, batches: OnDevice, original: Cost) -> Judging:
+@torch.no_grad()
+def _judging(network: nn.Module, batches: OnDevice, example: Tensor, original: Cost) -> Judging:
     affordable = int(JUDGING_MULTIPLY_ADDS / max(original.multiply_adds, 1))
-    parts = list(limited(batches, max(LEAST_JUDGING_SAMPLES, min(JUDGING_SAMPLES, affordable))))
-    x, labels = torch.cat([x for x, _ in parts]), torch.cat([y for _, y in parts])
-    with torch.no_grad(), evaluation_mode(network):
-        classes = torch.cat([network(part).argmax(1) for part in torch.split(x, CHUNK)])
-    return Judging(x=x, labels=labels, classes=classes)
+    inputs, labels, classes = [], [], []
+    with evaluation_mode(network):
+        wanted = max(LEAST_JUDGING_SAMPLES, min(JUDGING_SAMPLES, affordable))
+        for number, (x, y) in enumerate(limited(batches, wanted)):
+            with taking(number, x, example):
+                logits = network(x)
+            if x.shape[1:] != example.shape[1:]:
+                raise InputError(
+                    f"batch {number}: samples must have the shape {tuple(example.shape[1:])}, got {tuple(x.shape[1:])}"
+                )
+            check_labels(y, logits.shape[1])
+            inputs.append(x)
+            labels.append(y)
+            classes.append(logits.argmax(1))
+    if not labels:
+        raise InputError("the validation batches hold no sample to judge by: give some, or none")
+    return Judging(x=torch.cat(inputs), labels=torch.cat(labels), classes=torch.cat(classes))
 
 
 def _cuts(

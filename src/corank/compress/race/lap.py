@@ -90,7 +90,7 @@ class Lap:
         return reason(entry.candidate, compared, self.allowance, runner.course.judging.accuracy, self.steps)
 
 
-def run(runner: Runner, allowance: Allowance, multiple: int, batches: OnDevice, steps: int) -> Lap:
+def run(runner: Runner, allowance: Allowance, multiple: int, batches: OnDevice, steps: int, *, is_filled: bool) -> Lap:
     """Find the candidates within a budget and try the best of every method.
 
     Args:
@@ -99,7 +99,9 @@ def run(runner: Runner, allowance: Allowance, multiple: int, batches: OnDevice, 
         multiple: of which widths are multiples.
         batches: training batches, where the network is.
         steps: of a trial; 0 for none.
+        is_filled: whether the budget should be used rather than left.
     """
+    limit = allowance.limit if is_filled and not allowance.is_timed else None
     start = time.perf_counter()
     with stage(f"choosing sizes within {allowance.target}"):
         found = field(runner.course, allowance, multiple, batches)
@@ -107,10 +109,10 @@ def run(runner: Runner, allowance: Allowance, multiple: int, batches: OnDevice, 
     with stage(f"judging {len(found.choices)} candidates"):
         entries = tuple(choice.entered(allowance) for choice in found.choices)
     judged = time.perf_counter()
-    best = finalists(entries, allowance)
+    best = finalists(entries, limit)
     if len(best) > 1:  # one alone has nothing to be compared with
         best = [runner.tried(entry, steps, f"trial {number} of {len(best)}") for number, entry in enumerate(best, 1)]
     return Lap(
-        allowance=allowance, entries=entries, left=found.left, compared=tuple(ranking(best, allowance)), steps=steps,
+        allowance=allowance, entries=entries, left=found.left, compared=tuple(ranking(best, limit)), steps=steps,
         search_seconds=searched - start, judge_seconds=judged - searched,
     )  # fmt: skip

@@ -114,9 +114,10 @@ def drawn_through(pre: nn.Module, directions: Tensor, samples: Iterable[Triple],
 
 def taught(teacher: nn.Module, batches: OnDevice) -> Iterator[Triple]:
     """Batches with the logits of a network."""
-    with torch.no_grad(), evaluation_mode(teacher):
-        for x, labels in batches:
-            yield x, teacher(x), labels
+    for x, labels in batches:
+        with torch.no_grad(), evaluation_mode(teacher):  # not around the yield: who breaks off would stay inside
+            logits = teacher(x)
+        yield x, logits, labels
 
 
 def samples_wanted(rank: int, order: int = 2) -> int:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 
 import torch
 from torch import Tensor, nn
@@ -35,7 +35,11 @@ from corank.network import Cost, GraphNetwork, cost, evaluation_mode, weighted_l
 NAME = "pruning"
 SCOPES: tuple[Scope, ...] = ("uniform", "global")
 PRUNED_PLACES = 3  # that are tried, until one is within the budget
-SHARE_OF_ENDING = 0.1  # of the budget, for a reduced-order end behind a narrow part
+SHARES_OF_ENDING = (
+    0.1,
+    0.2,
+    0.4,
+)  # of the budget, for a reduced-order end behind a narrow part: the first that holds one
 SAMPLES_PER_TERM = 2.5  # of a polynomial, where it is fitted only to be judged
 Widths = tuple[int, ...]
 
@@ -256,7 +260,7 @@ def _with_ends(
     if rank is not None:
         yield PrunedPolynomials(course, way, place, rank, batches)
     end = ending(course, place.node)
-    size = None if end is None else _within(end, SHARE_OF_ENDING * allowance.limit, allowance, multiple)
+    size = None if end is None else _within_a_share(end, allowance, multiple)
     if end is not None and size is not None:
         yield PrunedReductions(course, way, place, end, size)
 
@@ -270,15 +274,20 @@ def _rank(course: Course, place: Place) -> int | None:
     return max(rows, key=lambda row: row.accuracy).rank if rows else None
 
 
-def _within(end: Ending, limit: float, allowance: Allowance, multiple: int) -> Allocation | None:
+def _within_a_share(end: Ending, allowance: Allowance, multiple: int) -> Allocation | None:
     """The widest end that takes no more than some of a budget, as far as can be foretold."""
+    for share in SHARES_OF_ENDING:
+        fits = partial(_fits, allowance, share * allowance.limit)
+        if not end.hoped(fits, multiple)[0]:
+            way = end.allocated(fits, multiple)
+            place = largest(way, lambda one: fits(one.cost))  # noqa: B023 - called at once
+            if place is not None:
+                return way[place]
+    return None
 
-    def fits(own: Cost) -> bool:
-        return allowance.foretold(own) <= limit
 
-    way = end.allocated(fits, multiple)
-    place = largest(way, lambda one: fits(one.cost))
-    return None if place is None else way[place]
+def _fits(allowance: Allowance, limit: float, own: Cost) -> bool:
+    return allowance.foretold(own) <= limit
 
 
 @torch.no_grad()

@@ -53,7 +53,7 @@ class Race:
         Raises:
             InputError: a budget that nothing reaches.
         """
-        lap = self._lap(allowance)
+        lap = self._lap(allowance, is_filled=True)
         most, allowed = (1, math.inf) if max_drop is None else (self.trainings, max_drop)
         trained = lap.trained(self.runner, self.epochs, most, allowed)
         if not trained:
@@ -82,7 +82,7 @@ class Race:
         for _ in range(self.trainings):
             factor = math.sqrt(fewest * most)
             target = Target.parsed(f"macs={factor:.3g}x")
-            laps.append(self._lap(replace(allowance, target=target)))
+            laps.append(self._lap(replace(allowance, target=target), is_filled=False))
             found = [one for one, _ in laps[-1].trained(self.runner, self.epochs, 1, math.inf, len(tries) + 1)]
             tries += found
             if found and found[0].drop <= max_drop:
@@ -99,10 +99,10 @@ class Race:
             meets=bool(keeping), laps=tuple(laps),
         )  # fmt: skip
 
-    def _lap(self, allowance: Allowance) -> Lap:
+    def _lap(self, allowance: Allowance, *, is_filled: bool) -> Lap:
         if hasattr(self.runner.batches, "set_epoch"):
             self.runner.batches.set_epoch(0)  # wherever an earlier training left them
-        return run(self.runner, allowance, self.multiple, self.batches, self.trial_steps)
+        return run(self.runner, allowance, self.multiple, self.batches, self.trial_steps, is_filled=is_filled)
 
 
 def _with(candidates: Sequence[Candidate], trained: Sequence[Trained]) -> tuple[Candidate, ...]:

@@ -9,38 +9,48 @@ from corank.compress.race.candidate import Candidate
 from corank.compress.race.entry import Entry
 from corank.compress.race.ladder import GRANULARITY
 
-CLEARLY = 0.02  # accuracy by which one must be better to be preferred although it leaves more of the budget
+CLEARLY = 0.005  # accuracy by which one must be better to be preferred although it leaves more of the budget
 
 
-def near(entries: Sequence[Entry], allowance: Allowance) -> list[Entry]:
-    """Those within a budget that use nearly all of it; with a budget of milliseconds, which are noisy, all within."""
-    within = [entry for entry in entries if entry.candidate.fits]
-    least = 0.0 if allowance.is_timed else (1 - GRANULARITY) * allowance.limit
-    return [entry for entry in within if entry.candidate.reached >= least]
+def near(entries: Sequence[Entry], limit: float) -> list[Entry]:
+    """Those within a budget that use nearly all of it."""
+    return [entry for entry in entries if entry.candidate.fits and _is_near(entry.candidate, limit)]
 
 
-def finalists(entries: Sequence[Entry], allowance: Allowance) -> list[Entry]:
-    """Of every method the most accurate candidate near the budget, or the most accurate within it if none is."""
+def finalists(entries: Sequence[Entry], limit: float | None) -> list[Entry]:
+    """Of every method the most accurate candidate within the budget.
+
+    Args:
+        entries: all candidates.
+        limit: of the budget, where it should be used: then of every method the most accurate one near it, if any is.
+            None where less is as good.
+    """
     within = [entry for entry in entries if entry.candidate.fits]
     found = []
     for method in dict.fromkeys(entry.candidate.method for entry in within):
         own = [entry for entry in within if entry.candidate.method == method]
-        found.append(max(near(own, allowance) or own, key=_merit))
+        found.append(max((near(own, limit) if limit else []) or own, key=_merit))
     return found
 
 
-def ranking(entries: Sequence[Entry], allowance: Allowance) -> list[Entry]:
-    """Candidates within a budget, the one to be taken first.
+def ranking(entries: Sequence[Entry], limit: float | None) -> list[Entry]:
+    """Candidates within a budget by accuracy, the one to be taken first; of several the cheapest.
 
-    That is the most accurate of those near the budget, unless one that leaves more of it is better all the same, and
-    clearly.
+    Args:
+        entries: the candidates.
+        limit: of the budget, where it should be used: then those near it come first, unless another one is better all
+            the same, and clearly. None where less is as good.
     """
-    close = near(entries, allowance)
+    close = near(entries, limit) if limit else []
 
     def merit(entry: Entry) -> tuple[float, ...]:
         return entry.candidate.judged + CLEARLY * (entry in close), *_merit(entry)
 
     return sorted(entries, key=merit, reverse=True)
+
+
+def _is_near(candidate: Candidate, limit: float) -> bool:
+    return candidate.reached >= (1 - GRANULARITY) * limit
 
 
 def _merit(entry: Entry) -> tuple[float, int]:
@@ -60,12 +70,14 @@ def reason(chosen: Candidate, compared: Sequence[Candidate], allowance: Allowanc
     when = f"after {steps} training steps" if steps else "before any training"
     told = f"{chosen.name} takes {chosen.reached / allowance.limit:.1%} of the budget {allowance.target}"
     if len(compared) == 1:
-        return f"{told} and is the only candidate: {chosen.judged:.1%} correct {when}, the original {original:.1%}"
+        return f"{told} and is the only candidate: {chosen.judged:.1%} correct, where the original has {original:.1%}"
     best = max(compared, key=lambda one: one.judged)
-    told += f" and was {'the best' if best is chosen else 'taken'} of {len(compared)} compared {when}: "
+    is_best = chosen.judged == best.judged
+    told += f" and was {'the best' if is_best else 'taken'} of {len(compared)} compared {when}: "
     told += f"{chosen.judged:.1%} correct, where the original has {original:.1%}"
-    if best is not chosen and best.judged > chosen.judged:
-        told += f"; {best.name} takes {best.reached / allowance.limit:.1%} of the budget and had {best.judged:.1%}"
-    if best is chosen and not allowance.is_timed and chosen.reached < (1 - GRANULARITY) * allowance.limit:
-        told += "; what comes nearer to the budget is clearly worse, or there is no such network"
-    return told
+    if not is_best:
+        return f"{told}; {best.name} takes {best.reached / allowance.limit:.1%} of the budget and had {best.judged:.1%}"
+    if allowance.is_timed or _is_near(chosen, allowance.limit):
+        return told
+    nearer = [one.judged for one in compared if one.reached > chosen.reached]
+    return f"{told}; what comes nearer to the budget had {max(nearer):.1%} at most" if nearer else told

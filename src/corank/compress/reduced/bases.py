@@ -149,8 +149,6 @@ def measure_bases(
         if seen < most:
             recorded.append(_recorded(tail, (rest, labels), found, logits, most - seen))
         seen += len(labels)
-    if not sketches:
-        raise InputError("the data hold no sample to find a basis from: give more")
     return Bases(
         start=_basis(sketches[tail.start], "the start") if start else None,
         layers=tuple(_basis(sketches[stage.end], f"layer {stage.label!r}") for stage in tail.stages),

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from corank.compress.budget import LATENCY
 from corank.compress.budgeted import Budgeted
@@ -51,7 +51,7 @@ def candidates(result: Budgeted) -> Figure:
     limits = [
         *(["Upright line: the budget."] if result.limit is not None else []),
         *(["Dotted: the least accuracy that was asked for."] if result.max_drop is not None else []),
-        *(["Thin upright lines: what a short trial training won back."] if tried else []),
+        *(["Thin upright lines: what a short trial training changed."] if tried else []),
     ]
     return draw_figure(
         "candidates",
@@ -60,8 +60,8 @@ def candidates(result: Budgeted) -> Figure:
         caption=" ".join(
             [
                 f"Every mark is a network that a method would make. The ringed one was chosen: {result.chosen.name}. "
-                "The stepped line joins those that no other beats in both. Better is up and to the left. Dashed: the "
-                "accuracy of the original.",
+                "The stepped line joins those that no other beats in both. Better is up and to the left; the scale "
+                "widens towards 100 %. Dashed: the accuracy of the original.",
                 *limits,
             ]
         ),
@@ -77,17 +77,20 @@ def _draw(canvas: Canvas, result: Budgeted) -> None:
     axes = _axes(canvas, result, legend_lines=-(-len(handles) // columns))
     _guides(axes, result)
     front = _front([_point(result, row) for row in result.candidates])
-    axes.step(*zip(*front, strict=True), where="post", color=INK.light, linewidth=1, zorder=2)
+    amounts, errors = [point.amount for point in front], [_error(result, point.accuracy) for point in front]
+    axes.step(amounts, errors, where="post", color=INK.light, linewidth=1, zorder=2)
     for row in result.candidates:
         amount, judged = _point(result, row)
         shape, colour, is_filled = _MARKS[row.method]
         if row.trial_accuracy is not None:
-            axes.plot([amount, amount], [row.accuracy, judged], color=colour.light, linewidth=0.9, zorder=2)
-        axes.add_line(_mark(shape, colour, is_filled=is_filled, at=(amount, judged)))
-    axes.add_line(_ring(_point(result, result.chosen)))
+            errors = [_error(result, row.accuracy), _error(result, judged)]
+            axes.plot([amount, amount], errors, color=colour.light, linewidth=0.9, zorder=2)
+        axes.add_line(_mark(shape, colour, is_filled=is_filled, at=(amount, _error(result, judged))))
+    amount, judged = _point(result, result.chosen)
+    axes.add_line(_ring((amount, _error(result, judged))))
     whole = _whole(result)
     if whole is not None:
-        axes.add_line(_mark("D", INK, at=(whole, result.accuracy_original)))
+        axes.add_line(_mark("D", INK, at=(whole, _error(result, result.accuracy_original))))
     row_legend(canvas, handles, columns=columns)
 
 
@@ -107,29 +110,28 @@ def _axes(canvas: Canvas, result: Budgeted, legend_lines: int) -> Axes:
     axes.xaxis.set_major_locator(LogLocator(subs=_subdivided(high / low, canvas), numticks=8))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda amount, _: axis_count(amount)))
     axes.xaxis.set_minor_formatter(NullFormatter())
-    heights = [result.accuracy_original, *(point.accuracy for point in points)]
-    span = max(max(heights) - min(heights), 0.02)
-    bottom, top = min(heights) - 0.1 * span, max(heights) + 0.1 * span
-    axes.set_ylim(bottom, top)
-    ticks = MaxNLocator(nbins=7, steps=[1, 2, 5, 10]).tick_values(bottom, top)
-    axes.set_yticks([share for share in ticks if bottom <= share <= min(top, 1)])
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{round(100 * share, 6):g}{SPACE}%"))
+    errors = [_error(result, share) for share in (result.accuracy_original, *(point.accuracy for point in points))]
+    axes.set_yscale("log")
+    axes.set_ylim(1.4 * max(errors), min(errors) / 1.4)  # accuracy grows upwards
+    axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=12))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda error, _: f"{round(100 * (1 - error), 6):g}{SPACE}%"))
+    axes.yaxis.set_minor_formatter(NullFormatter())
     return axes
 
 
 def _subdivided(span: float, canvas: Canvas) -> tuple[float, ...]:
     """Which parts of a power of ten are named on a scale from one to `span`."""
     if span < 6:
-        return (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0)
+        return (1.0, 2.0, 3.0, 5.0) if canvas.narrow else (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0)
     return (1.0, 2.0, 5.0) if span < (15 if canvas.narrow else 200) else (1.0,)
 
 
 def _guides(axes: Axes, result: Budgeted) -> None:
     """The original's accuracy, the least that may be left of it, and the budget."""
-    axes.axhline(result.accuracy_original, color=MUTED.light, linewidth=1, linestyle=_DASHES, zorder=1)
+    axes.axhline(_error(result, result.accuracy_original), color=MUTED.light, linewidth=1, linestyle=_DASHES, zorder=1)
     if result.max_drop is not None:
         least = result.accuracy_original - result.max_drop / 100
-        axes.axhline(least, color=MUTED.light, linewidth=1, linestyle=_DOTS, zorder=1)
+        axes.axhline(_error(result, least), color=MUTED.light, linewidth=1, linestyle=_DOTS, zorder=1)
     if result.limit is not None:
         axes.axvline(result.limit, color=MUTED.light, linewidth=1.6, zorder=1)
 
@@ -168,6 +170,11 @@ def _ring(at: tuple[float, float] | None = None, label: str = "") -> Line2D:
 def _point(result: Budgeted, row: Candidate) -> _Point:
     """Where a candidate stands."""
     return _Point(row.reached if result.target else row.cost.multiply_adds, row.judged)
+
+
+def _error(result: Budgeted, accuracy: float) -> float:
+    """The share of wrong answers, by whose logarithm accuracies are drawn; none is taken for half an answer."""
+    return max(1 - accuracy, 0.5 / result.samples_judging)
 
 
 def _whole(result: Budgeted) -> float | None:

@@ -1,0 +1,442 @@
+"""Reduced-order networks as a user makes them: options, rounds, trainings, messages, run folders."""
+
+from __future__ import annotations
+
+import copy
+import math
+import re
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+import corank
+from corank.compress import RON, ASNet, RONetwork
+from corank.compress.fine_tuning import TuningName
+from corank.errors import InputError
+from corank.experiment import Opened, Origin, load_run
+from corank.experiment.compressing import run_compression
+from corank.network import Layers, Normalised, capture, cost
+from corank.train import Checkpoint, accuracy
+from corank.train.loop import Loop
+from corank.zoo.data.dataset import Dataset, Split, assemble
+
+from ..network import architectures
+
+Data = list[tuple[Tensor, Tensor]]
+
+
+@cache
+def data() -> Data:
+    """Three kinds of small images."""
+    chance = torch.Generator().manual_seed(1)
+    templates = torch.randn(3, 2, 6, 6, generator=chance)
+    y = torch.arange(320) % 3
+    x = templates[y] + torch.randn(320, 2, 6, 6, generator=chance)
+    return list(zip(x.split(32), y.split(32), strict=True))
+
+
+@cache
+def trained() -> nn.Sequential:
+    torch.manual_seed(4)
+    made = nn.Sequential(
+        nn.Conv2d(2, 6, 3, padding=1), nn.BatchNorm2d(6), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Conv2d(6, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU(), nn.Dropout(0.2), nn.Flatten(),
+        nn.Linear(72, 12), nn.ReLU(), nn.Linear(12, 3),
+    )  # fmt: skip
+    optimiser = torch.optim.Adam(made.parameters(), lr=0.005)
+    for x, y in data():
+        optimiser.zero_grad()
+        nn.functional.cross_entropy(made(x), y).backward()
+        optimiser.step()
+    made.zero_grad()
+    return made.eval()
+
+
+def net() -> nn.Sequential:
+    return copy.deepcopy(trained())
+
+
+def small(network: nn.Module | None = None, given: Data | None = None, **options: Any) -> RONetwork:
+    settings, batches = {"epochs": 0, **options}, given or data()
+    return RON(**settings).compress(net() if network is None else network, batches, validation=batches[:3])
+
+
+def logits(network: nn.Module) -> Tensor:
+    with torch.no_grad():
+        return network.eval()(torch.cat([x for x, _ in data()]))
+
+
+@pytest.mark.parametrize("maps", ["fitted", "interpolated"])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {}, {"layer": 1}, {"layer": "7"}, {"layer": "0", "project": 999}, {"layer": 1, "batch_norm": True, "dropout": 0.5},
+        {"layer": 1, "iterations": 2},
+    ],
+)  # fmt: skip
+def test_with_all_directions_it_is_the_network(options: dict[str, Any], maps: str) -> None:
+    made = small(rank=999, rows=1.0, maps=maps, **options)
+    # single precision: roundings of sums of at most 72 numbers, through three layers and a change of basis each
+    torch.testing.assert_close(logits(made.network), logits(trained()), rtol=1e-3, atol=1e-4)
+    assert made.agreement == 1.0
+    assert [row.rank for row in made.layers] == [row.features for row in made.layers]
+
+
+def test_the_parts_of_the_cost_are_those_of_the_parts_of_the_network() -> None:
+    made = small(layer=1, rank=6, epochs=1)
+    assert made.layer == "3"
+    assert made.pre.parameters == sum(value.numel() for value in net()[:4].parameters())
+    assert made.overall == made.pre + made.head == cost(made.network, (2, 6, 6))
+    assert made.original == cost(net(), (2, 6, 6)) == made.replaced + made.pre
+    new = [value for name, value in made.network.named_parameters() if name.startswith("ron.")]
+    assert made.head.parameters == sum(value.numel() for value in new)
+    whole = small(rank=6)
+    assert whole.layer is None
+    assert whole.pre.parameters == 0
+    assert whole.overall == whole.head
+
+
+def test_layers_keep_the_names_of_what_they_stand_for_in_every_round() -> None:
+    made = small(layer=1, rank=6, iterations=3)
+    assert [row.layer for row in made.layers] == ["ron.layers.6", "ron.layers.10"]
+    names = {name.split(".")[2] for name, _ in made.network.named_parameters() if name.startswith("ron.layers.")}
+    assert names == {"6", "10"}
+    points = Layers(capture(made.network, data()[0][0]), (2, 6, 6))
+    assert [points.point(node).label for node in points.legal_cuts if "layers" in points.point(node).label][-1]
+    again = ASNet(layer="ron.layers.6", rank=2, order=1, epochs=0).compress(made.network, data())
+    assert again.layer == "ron.layers.6"
+
+
+def test_a_kept_part_that_has_a_reduced_part_already_gets_another() -> None:
+    once = small(layer=1, rank=12)
+    twice = small(once.network, layer="ron.layers.6", rank=4)
+    parts = {name.split(".")[0] for name, _ in twice.network.named_parameters()}
+    assert parts == {"0", "1", "ron", "ron2"}
+    assert twice.overall.parameters < once.overall.parameters
+    assert logits(twice.network).shape == (320, 3)
+
+
+@pytest.mark.parametrize("name", ["resnet", "preactivation", "dense", "in_place", "normalised", "vgg", "cnn4", "mlp"])
+def test_networks_of_many_kinds_become_smaller_and_train(name: str) -> None:
+    one = architectures.build(name)
+    batches = [(one.batch(size), torch.randint(3, (size,))) for size in (30, 31, 32)]
+    made = small(one.network, batches, rank=3, epochs=1, iterations=2)
+    assert made.overall.multiply_adds < made.original.multiply_adds
+    with torch.no_grad():
+        assert made.network(one.batch(5)).shape == one.network(one.batch(5)).shape
+
+
+def test_rounds_are_told() -> None:
+    made = small(layer=1, energy=0.9, epochs=2, iterations=2, batch_norm=True, dropout=0.1)
+    first, last = made.rounds
+    assert (first.round, last.round) == (1, 2)
+    assert last.overall == made.overall
+    assert last.ranks == tuple(row.rank for row in made.layers)
+    assert last.agreement == made.agreement
+    assert made.training is not None
+    assert last.validation_accuracy == made.training.rows[-1].validation_accuracy == accuracy(made.network, data()[:3])
+    assert first.validation_accuracy is not None
+    assert made.fitted is not None
+    assert cost(made.fitted, (2, 6, 6)) == made.overall
+    assert first.row()["round"] == 1
+
+
+def test_one_seed_is_one_result_and_another_is_another() -> None:
+    one, same, other = (small(layer=1, rank=5, epochs=1, dropout=0.2, seed=seed) for seed in (1, 1, 2))
+    assert torch.equal(logits(one.network), logits(same.network))
+    assert not torch.equal(logits(one.network), logits(other.network))
+
+
+class Stopped(Exception):
+    """What stands for the user's Ctrl-C."""
+
+
+@cache
+def in_two_rounds(tuning: TuningName) -> tuple[RON, RONetwork]:
+    method = RON(layer=1, rank=5, epochs=2, iterations=2, batch_norm=True, dropout=0.2, tuning=tuning)
+    return method, method.compress(net(), data(), validation=data()[:3])
+
+
+@pytest.mark.parametrize(("tuning", "kept"), [("distillation", 1), ("distillation", 3), ("thesis", 2), ("thesis", 4)])
+def test_stopped_in_any_round_it_goes_on_to_the_same_bits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tuning: TuningName, kept: int
+) -> None:
+    method, expected = in_two_rounds(tuning)
+    save, epoch, left, done = Checkpoint.save, Loop.epoch, [kept], []
+
+    def stop(self: Checkpoint, *rest: Any) -> None:
+        save(self, *rest)
+        left[0] -= 1
+        if not left[0]:
+            raise Stopped
+
+    def counted(self: Loop, *rest: Any) -> Any:
+        done.append(1)
+        return epoch(self, *rest)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Checkpoint, "save", stop)
+        with pytest.raises(Stopped):
+            method.compress(net(), data(), validation=data()[:3], checkpoint=tmp_path)
+    monkeypatch.setattr(Loop, "epoch", counted)
+    found = method.compress(net(), data(), validation=data()[:3], checkpoint=tmp_path)
+    assert len(done) == 4 - kept, "no finished epoch is done again"
+    one, other = expected.network.state_dict(), found.network.state_dict()
+    assert all(torch.equal(one[name], other[name]) for name in one)
+    assert (found.rounds, found.layers) == (expected.rounds, expected.layers)
+
+
+def test_the_thesis_training_follows_validation_accuracy() -> None:
+    method = RON(layer=1, rank=5, tuning="thesis", epochs=1, learning_rate=0.02)
+    with pytest.raises(InputError, match="tuning 'thesis' follows the validation accuracy: give validation batches"):
+        method.compress(net(), data())
+    made = method.compress(net(), data(), validation=data()[:3])
+    assert made.training is not None
+    assert [row.learning_rate for row in made.training.rows] == [0.02]
+    untuned = RON(layer=1, rank=5, tuning="thesis", epochs=0).compress(net(), data())
+    assert untuned.training is None
+    assert untuned.fitted is None
+
+
+def test_a_new_batch_norm_changes_training_alone_and_a_dropout_too() -> None:
+    plain = small(layer=1, rank=5)
+    for more in ({"batch_norm": True}, {"dropout": 0.3}):
+        made = small(layer=1, rank=5, **more)
+        torch.testing.assert_close(logits(made.network), logits(plain.network), rtol=1e-4, atol=1e-4)
+        x = data()[0][0]
+        quiet = made.network(x)
+        assert not torch.allclose(made.network.train()(x), quiet, atol=1e-2)
+
+
+@pytest.mark.parametrize(("rows", "multiple"), [(1.0, 1), (1.5, 4), (2.0, 8)])
+def test_widths_are_multiples_or_all_there_are(rows: float, multiple: int) -> None:
+    made = small(rank=5, rows=rows, multiple=multiple)
+    for row in made.layers:
+        assert row.rows == min(row.features, math.ceil(5 * rows / multiple) * multiple)
+        assert row.width == row.rows * (4 if row.layer == "3" else 1)
+
+
+@pytest.mark.parametrize("selection", ["volume", "gappy-pod-e", "maxvol"])
+def test_every_selection_works_and_tells_its_constant(selection: str) -> None:
+    made = small(layer=1, rank=6, selection=selection)
+    for row in made.layers:
+        assert 1 <= row.constant <= row.constant_a_priori
+        assert row.interpolation_error <= row.bound * (1 + 1e-6)
+
+
+def test_ranks_follow_their_rule() -> None:
+    assert [row.rank for row in small(factor=10).layers] == [6, 8, 2]
+    energetic = small(energy=0.9)
+    assert all(row.energy >= 0.9 for row in energetic.layers)
+    by_default = small()
+    assert [row.rank for row in by_default.layers] == [row.rank_energy for row in by_default.layers]
+    inferred = small(vbmf=True)
+    assert [row.rank for row in inferred.layers] == [max(1, row.rank_vbmf) for row in inferred.layers]
+
+
+def test_more_energy_is_nearer_to_the_network() -> None:
+    errors = [small(layer=1, energy=energy, maps="interpolated").layers for energy in (0.5, 0.9, 0.999)]
+    for place in range(2):
+        falling = [layers[place].projection_error for layers in errors]
+        assert falling == sorted(falling, reverse=True)
+
+
+def test_fitted_maps_are_nearer_to_the_network() -> None:
+    expected = logits(trained())
+    missed = [
+        float((logits(small(layer=1, rank=5, maps=maps).network) - expected).square().mean())
+        for maps in ("fitted", "interpolated")
+    ]
+    assert missed[0] < missed[1]
+
+
+def test_a_projection_makes_a_wide_beginning_cheap() -> None:
+    whole, projected = small(layer="3", rank=4), small(layer="3", rank=4, project=5)
+    assert projected.head.multiply_adds < whole.head.multiply_adds
+    assert projected.network.get_parameter("ron.projection.weight").shape == (5, 54)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"rank": 5}, "bases from 256 samples"),
+        ({"rank": 5, "samples": 100}, "bases from 80 samples"),
+        ({"energy": 0.9999, "sketch_size": 4}, r"less than the energy asked for is held at 3 \(\d+.\d%\)"),
+        ({"sketch_size": 4}, "less than the energy asked for is held at 3 .*: give a larger sketch_size or more samples"),
+        ({"layer": "0", "rank": 70}, r"the dense layers hold [\d,]+ parameters, more than the 1,\d+ they replace"),
+        ({"vbmf": True}, "have no noise floor, so that their ranks mean little"),
+        ({"vbmf": True, "sketch_size": 1}, "all known directions are kept at 3"),
+    ],
+)
+def test_what_a_reader_should_know_is_told(options: dict[str, Any], said: str) -> None:
+    message = small(**options).message
+    assert re.search(said, message)
+    assert "\n" not in message
+
+
+def test_nothing_is_told_of_an_energy_that_is_held() -> None:
+    assert small(layer="8", energy=0.9).message == small(layer="8", rank=5).message == "bases from 256 samples"
+
+
+def test_double_precision_stays() -> None:
+    batches = [(x.double(), y) for x, y in data()]
+    made = small(net().double(), batches, layer=1, rank=5, epochs=1, batch_norm=True)
+    assert {value.dtype for value in made.network.parameters()} == {torch.float64}
+    assert made.overall == cost(made.network, (2, 6, 6), torch.float64)
+    assert made.overall.storage_bytes == 8 * made.overall.parameters
+
+
+def test_half_precision_is_refused() -> None:
+    batches = [(x.bfloat16(), y) for x, y in data()]
+    with pytest.raises(InputError, match=r"float32 or torch.float64, got torch.bfloat16 in 0.weight"):
+        small(net().bfloat16(), batches, rank=5)
+
+
+class Tokens(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed = nn.Embedding(11, 6)
+        self.hidden = nn.Linear(30, 20)
+        self.last = nn.Linear(20, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.last(torch.relu(self.hidden(self.embed(x).flatten(1))))
+
+
+def test_whole_numbers_go_in_where_the_kept_part_takes_them() -> None:
+    torch.manual_seed(0)
+    batches = [(torch.randint(11, (32, 5)), torch.randint(3, (32,))) for _ in range(4)]
+    network = Tokens().eval()
+    with pytest.raises(InputError, match=r"'embed' \(aten.embedding.default\); .* follows layer 'embed'"):
+        small(network, batches, rank=5)
+    made = small(network, batches, layer="embed", rank=20, epochs=1)
+    assert made.network(batches[0][0]).shape == (32, 3)
+
+
+def test_a_network_in_training_mode_is_reduced_as_in_evaluation() -> None:
+    graph = capture(net(), data()[0][0])
+    expected = small(graph, layer=1, rank=5)
+    found = small(graph.train(), layer=1, rank=5)
+    assert graph.training
+    assert torch.equal(logits(found.network), logits(expected.network))
+
+
+def test_a_very_wide_layer_takes_no_square_matrix() -> None:
+    """Such a matrix of 60,000 features would hold 14 GB."""
+    torch.manual_seed(0)
+    wide = nn.Sequential(nn.Linear(4, 60_000), nn.ReLU(), nn.Linear(60_000, 3)).eval()
+    batches = [(torch.randn(40, 4), torch.randint(3, (40,)))]
+    made = small(wide, batches, rank=4, sketch_size=8)
+    assert made.overall.multiply_adds < 100
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"rank": 0}, "rank must be at least 1, got 0"),
+        ({"energy": 1.5}, "energy must be above 0 and at most 1, got 1.5"),
+        ({"factor": 0.5}, "factor must be at least 1 and finite, got 0.5"),
+        ({"rank": 3, "vbmf": True}, "ranks are chosen in one way, got rank and vbmf: give one of them"),
+        ({"rows": 0.9}, "rows must lie between 1 and 2, got 0.9"),
+        ({"rows": 2.5}, "rows must lie between 1 and 2, got 2.5"),
+        ({"rows": math.nan}, "rows .* got nan"),
+        ({"multiple": 0}, "multiple must be at least 1, got 0"),
+        ({"selection": "random"}, "selection must be one of volume, gappy-pod-e, maxvol, got 'random'"),
+        ({"maps": "learnt"}, "maps must be one of fitted, interpolated, got 'learnt'"),
+        ({"project": -1}, "project must be at least 0, got -1"),
+        ({"samples": 0}, "samples must be at least 1, got 0"),
+        ({"sketch_size": 0}, "sketch_size must be at least 1, got 0"),
+        ({"dropout": 1.0}, "dropout must be at least 0 and below 1, got 1.0"),
+        ({"dropout": -0.1}, "dropout .* got -0.1"),
+        ({"tuning": "adam"}, "tuning must be one of distillation, thesis, got 'adam'"),
+        ({"iterations": 0}, "iterations must be at least 1, got 0"),
+        ({"epochs": -1}, "epochs must be at least 0, got -1"),
+        ({"beta": 1.5}, "beta must lie between 0 and 1, got 1.5"),
+        ({"pre_rate": 0.0}, "pre_rate must be positive and finite, got 0.0"),
+        ({"head_rate": math.inf}, "head_rate .* got inf"),
+        ({"learning_rate": math.nan}, "learning_rate .* got nan"),
+        ({"learning_rate": 0.1}, "learning_rate 0.1 has no effect with tuning 'distillation': leave it out"),
+        ({"tuning": "thesis", "beta": 0.5}, "beta 0.5 has no effect with tuning 'thesis'"),
+        ({"tuning": "thesis", "layer": 1, "pre_rate": 0.1}, "pre_rate 0.1 has no effect with tuning 'thesis'"),
+        ({"tuning": "thesis", "head_rate": 0.1}, "head_rate 0.1 has no effect with tuning 'thesis'"),
+        ({"pre_rate": 0.1}, "pre_rate 0.1 has no effect with layer None, which keeps nothing"),
+        ({"layer": "nine"}, "no layer 'nine'"),
+        ({"layer": 3}, "layer 3 is not in the network"),
+        ({"layer": "*"}, r"a cut needs one layer, '\*' names 3"),
+        ({"layer": "10"}, "after layer 10 there is no activation: the rest is one linear map already"),
+        ({"samples": 11}, "maps 'fitted' need at least 10 samples, got 9: give more, or take 'interpolated'"),
+    ],
+)
+def test_what_cannot_be_done_is_refused_with_its_value(options: dict[str, Any], said: str) -> None:
+    with pytest.raises(InputError, match=said) as caught:
+        small(**options)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_network_without_an_activation_is_one_linear_map() -> None:
+    network = nn.Sequential(nn.Flatten(), nn.Linear(72, 5), nn.Linear(5, 3))
+    with pytest.raises(InputError, match="after the input there is no activation: the rest is one linear map already"):
+        small(network, rank=2)
+
+
+def test_a_cut_inside_a_residual_branch_names_where_else() -> None:
+    resnet = architectures.build("resnet")
+    batches = [(resnet.batch(20), torch.arange(20) % 3)]
+    with pytest.raises(InputError, match=r"'layer2.0.bn1' cannot be cut.* the nearest legal cuts are layer1.0.* and"):
+        small(resnet.network, batches, layer="layer2.0.bn1", rank=2)
+
+
+def test_what_the_refusal_of_an_operation_offers_works() -> None:
+    network = nn.Sequential(
+        nn.Flatten(), nn.Linear(72, 8), nn.LayerNorm(8), nn.Linear(8, 6), nn.ReLU(), nn.Linear(6, 3)
+    ).eval()
+    with pytest.raises(InputError, match=r"'2' \(aten.layer_norm.default\); .* follows layer '2': give that as the layer"):
+        small(network, rank=2)
+    with pytest.raises(InputError, match="follows layer '2'"):
+        small(network, rank=2, layer="1")
+    assert small(network, rank=2, layer="2").layer == "2"
+
+
+def test_rows_and_words_speak_of_the_reduction() -> None:
+    made, tuned = small(layer=1, rank=4), small(rank=4, epochs=1)
+    row = made.row()
+    assert (row["layer"], row["reduced layers"], row["agreement"]) == ("3", 2, made.agreement)
+    assert (made.manner, tuned.manner) == ("reduced after 3", "reduced as a whole")
+    assert made.why == (
+        "everything after 3 was replaced by 2 dense layers that keep 6, 6 features without any training; the rest is "
+        "as it was"
+    )
+    assert tuned.why == "the whole network was replaced by 3 dense layers that keep 6, 6, 6 features and fine-tuned"
+    assert {"layer", "rank", "rows", "bound", "interpolation error"} <= made.layers[0].row().keys()
+
+
+def pixels() -> Dataset:
+    chance = np.random.default_rng(0)
+    labels = np.arange(360) % 3
+    images = chance.integers(0, 60, (3, 6, 6))[labels] + chance.integers(0, 196, (360, 6, 6))
+    return assemble("pixels", Split(torch.from_numpy(images.astype(np.uint8))[:, None], torch.from_numpy(labels)))
+
+
+@pytest.mark.parametrize("options", [{"layer": 1}, {"batch_norm": True, "dropout": 0.1, "iterations": 2}])
+def test_a_run_folder_gives_the_network_back(tmp_path: Path, options: dict[str, Any]) -> None:
+    torch.manual_seed(0)
+    dataset = pixels()
+    inner = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(64, 9), nn.ReLU(), nn.Linear(9, 3))
+    network = Normalised(inner, dataset.mean, dataset.std).eval()
+    opened = Opened(
+        network=network, origin=Origin(name="own", zoo_name=None, classes=3, shape=(1, 6, 6)), is_trained=True
+    )
+    run = run_compression(opened, dataset, RON(rank=4, epochs=1, **options), tmp_path, batch_size=32)
+    x = torch.rand(5, 1, 6, 6)
+    again = corank.load(tmp_path)
+    with torch.no_grad():
+        assert torch.equal(again(x), run.network(x))
+    wanted = {"method": "RON", "rank": 4, **options}
+    assert wanted.items() <= load_run(tmp_path).description["options"].items()
+    reduced = RON(rank=3, epochs=0, layer=options.get("layer")).compress(again, [(x.repeat(6, 1, 1, 1), torch.arange(30) % 3)])
+    assert reduced.network(x).shape == (5, 3)
