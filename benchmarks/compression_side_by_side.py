@@ -49,8 +49,8 @@ def main() -> None:
         (__doc__ or "").splitlines()[0], threads=1, steps=60, validation=1000, test=4000, samples=4096, latency=1
     )
     found = Bench(options)
-    rows = [found.row(method, ratio) for method in METHODS for ratio in RATIOS]
-    rows = [row for row in rows if row is not None]
+    made = (found.row(method, ratio) for method in METHODS for ratio in RATIOS)
+    rows = [row for row in made if row is not None]
     networks = {name: found.network(name) for name in ("VGG-19", *(str(row["network"]) for row in rows))}
     write(
         "compression_side_by_side",

@@ -38,13 +38,21 @@ from corank.zoo import Batches, Dataset, Split, load_data
 PRINTED = {10: (93.79, 1.53), 9: (93.46, 1.68), 8: (90.58, 1.93), 7: (85.79, 2.30), 6: (72.53, 3.01), 5: (58.12, 3.66)}
 PRINTED_TEACHER = 93.70
 BATCH = 250
-PLACES = 3
 Kind = Literal["channel", "spatial"]
 
 
 def main() -> None:
     """Reduce, forecast, evaluate and write the numbers."""
-    options = arguments((__doc__ or "").splitlines()[0], threads=1, samples=4096, validation=2000, test=10000, table=1)
+    options = arguments(
+        (__doc__ or "").splitlines()[0],
+        threads=1,
+        samples=4096,
+        validation=2000,
+        test=10000,
+        places=3,
+        rivals=1,
+        table=1,
+    )
     store, data = open_store(None), load_data("cifar10-jpeg")
     data = replace(data, validation=thinned(data.validation, options.validation), test=thinned(data.test, options.test))
     weights = Path(os.environ["CORANK_WEIGHTS"]) / "vgg19-cifar10-jpeg.safetensors"
@@ -66,7 +74,8 @@ def main() -> None:
 
 def key(name: str, options: Any) -> str:
     """Where the store keeps a part of this."""
-    return f"benchmarks/training_free_ron/{name}-{options.samples}-{options.validation}-{options.test}"
+    told = (options.samples, options.validation, options.test, options.places, options.rivals)
+    return "-".join(str(part) for part in (f"benchmarks/training_free_ron/{name}", *told))
 
 
 # The best network at a ratio, with its forecast and its rival
@@ -78,7 +87,7 @@ def studied(name: str, network: nn.Module, data: Dataset, ratio: float, options:
 
     def make() -> None:
         if not made:
-            made.update(candidates(network, data, ratio, options.samples))
+            made.update(candidates(network, data, ratio, options))
 
     def forecast() -> dict[str, Any]:
         make()
@@ -86,7 +95,7 @@ def studied(name: str, network: nn.Module, data: Dataset, ratio: float, options:
         rows = accuracies({"teacher": network, **of}, network, data.validation)
         chosen = {
             method: max((label for label in of if made[label][1] == method), key=lambda label: rows[label]["accuracy"])
-            for method in ("RON", "SVD")
+            for method in sorted({method for _, method in made.values()})
         }
         for label, one in of.items():
             rows[label] |= accounts(one, network, data)
@@ -112,13 +121,13 @@ def studied(name: str, network: nn.Module, data: Dataset, ratio: float, options:
     return {**said, **store.once(key(f"{name}-test", options), evaluate)}
 
 
-def candidates(network: nn.Module, data: Dataset, ratio: float, samples: int) -> dict[str, tuple[nn.Module, str]]:
+def candidates(network: nn.Module, data: Dataset, ratio: float, options: Any) -> dict[str, tuple[nn.Module, str]]:
     """Networks of so many times fewer multiply-adds, by a name, with their methods."""
     most = cost(network, data.shape).multiply_adds / ratio
     batches = Batches(data.train, BATCH, shuffle=True)
-    made = within_budget(network, batches, most, count=PLACES, samples=samples)
+    made = within_budget(network, batches, most, count=options.places, samples=options.samples)
     found: dict[str, tuple[nn.Module, str]] = {f"RON {label}": (one, "RON") for label, one in made.items()}
-    for kind in get_args(Kind):
+    for kind in get_args(Kind) if options.rivals else ():
         found[f"SVD, {kind}"] = (truncated(network, data, most, kind), "SVD")
     return found
 
@@ -213,7 +222,7 @@ class Factors:
         root = self.values[:rank].sqrt()
         left, right = (self.left[:, :rank] * root).float(), (self.right[:rank] * root[:, None]).float()
         if self.kind == "channel":
-            first = nn.Conv2d(channels, rank, (height, width), one.stride, one.padding, bias=False)
+            first = nn.Conv2d(channels, rank, (height, width), pair(one.stride), pair(one.padding), bias=False)
             second = nn.Conv2d(rank, out, 1, bias=one.bias is not None)
             weights = right.reshape(rank, channels, height, width), left[:, :, None, None]
         else:

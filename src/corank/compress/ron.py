@@ -59,10 +59,10 @@ class RON(Compressor):
         vbmf: let analytic variational Bayes decide.
         rows: features kept a direction, from 1 to 2, as far as there are so many.
         multiple: the number of features kept is rounded up to a multiple of it.
-        selection: of the features: "volume", greedily; "gappy-pod-e", for their smallest singular value; "maxvol",
-            greedily after swaps.
-        maps: between the layers: "fitted" to the network's own values on the samples, in closed form, or
-            "interpolated", by the thesis' formula, from which the fit begins.
+        selection: how features are chosen: "volume", greedily; "gappy-pod-e", for their smallest singular value;
+            "maxvol", greedily after swaps.
+        maps: how the maps between layers are found: "fitted" to the network's own values on the samples, in closed
+            form, or "interpolated", by the thesis' formula, from which the fit begins.
         project: directions of the kept part's output through which the reduced layers read it (0: they read all of
             it); fewer multiply-adds where that output is large.
         samples: that the subspaces are found from; None takes all data.
@@ -89,7 +89,7 @@ class RON(Compressor):
         >>> data = [(torch.randn(64, 6), torch.randint(3, (64,))) for _ in range(4)]
         >>> small = RON(energy=0.95, epochs=0).compress(net, data)
         >>> [(row.layer, row.rank, row.rows) for row in small.layers]
-        [('1', 5, 8), ('3', 3, 5)]
+        [('1', 11, 17), ('3', 6, 9)]
     """
 
     exact_on: ClassVar[frozenset[str]] = frozenset({"low-rank"})

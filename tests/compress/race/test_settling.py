@@ -89,6 +89,22 @@ def test_noise_never_leads_in_circles_and_never_above_the_budget(seed: int, monk
     assert 11 <= found.entry.choice.size[0] <= 17
 
 
+def test_what_was_too_slow_once_is_never_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    measured: list[set[str]] = []
+
+    def medians_ms(networks: Mapping[str, Any], example: Tensor, seconds: float = 0.0) -> dict[str, float]:
+        measured.append(set(networks))
+        first = min(networks, key=int)  # the smaller of two is always found slower than it is, the larger faster
+        return {name: (1.2 if name == first else 0.8) * one.amount / 10 for name, one in networks.items()}
+
+    monkeypatch.setattr(settling, "medians_ms", medians_ms)
+    found = settling.settled(entry((12, 0), budget(15.5)), budget(15.5))
+    assert found is not None
+    assert found.entry.candidate.latency_ms == pytest.approx(12 * 1.2)
+    assert len(measured) == 2  # that of 12, where 13 seems to fit, and that of 13, which does not
+    assert f"{13 * 1.2:.3g} ms" in found.told
+
+
 def test_the_largest_of_all_has_nothing_beside_it(monkeypatch: pytest.MonkeyPatch) -> None:
     use(monkeypatch, itertools.repeat(1.0))
     found = settling.settled(entry((20, 0), budget(90)), budget(90))

@@ -66,8 +66,8 @@ def vgg() -> nn.Module:
     return nn.Sequential(
         nn.Conv2d(2, 3, 3, padding=1), nn.BatchNorm2d(3), nn.ReLU(), nn.MaxPool2d(3, 2, padding=1),
         nn.Conv2d(3, 4, 3, padding=1, bias=False), nn.BatchNorm2d(4), nn.LeakyReLU(),
-        nn.MaxPool2d(2, 2, dilation=2, ceil_mode=True), nn.Dropout(0.3), nn.AvgPool2d(2, 1), nn.Flatten(), nn.Linear(4, 6),
-        nn.Dropout(0.5), nn.Tanh(), nn.Linear(6, CLASSES),
+        nn.MaxPool2d(2, 2, dilation=2, ceil_mode=True), nn.Dropout(0.3), nn.AvgPool2d(2, 1), nn.Flatten(),
+        nn.Linear(4, 6), nn.Dropout(0.5), nn.Tanh(), nn.Linear(6, CLASSES),
     )  # fmt: skip
 
 
@@ -75,8 +75,8 @@ def pooled_first() -> nn.Module:
     """A pooling in front of an activation that falls and rises, and two poolings after each other."""
     return nn.Sequential(
         nn.Conv2d(2, 3, 3, padding=1), nn.BatchNorm2d(3), nn.MaxPool2d(2, 1), nn.GELU(), nn.Dropout(0.2),
-        nn.MaxPool2d((3, 2), (2, 1)), nn.MaxPool2d(2, ceil_mode=True), nn.Conv2d(3, 4, 1), nn.ReLU(), nn.AdaptiveAvgPool2d((1, 2)), nn.Flatten(),
-        nn.Linear(8, CLASSES),
+        nn.MaxPool2d((3, 2), (2, 1)), nn.MaxPool2d(2, ceil_mode=True), nn.Conv2d(3, 4, 1), nn.ReLU(),
+        nn.AdaptiveAvgPool2d((1, 2)), nn.Flatten(), nn.Linear(8, CLASSES),
     )  # fmt: skip
 
 

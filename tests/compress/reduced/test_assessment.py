@@ -37,7 +37,9 @@ def test_interpolation_is_no_worse_than_its_constant_allows(name: str, method: M
                 assert layer.bound <= layer.bound_a_priori * (1 + ROUNDING)
         beginning = [place for place, read in enumerate(reduction.sources[:-1]) if read == (-1,)]
         for place in beginning:  # from the true start their features are the true ones
-            assert layers[place].propagated_error == pytest.approx(layers[place].interpolation_error, rel=1e-6, abs=1e-9)
+            assert layers[place].propagated_error == pytest.approx(
+                layers[place].interpolation_error, rel=1e-6, abs=1e-9
+            )
 
 
 def test_errors_are_those_of_the_formulas() -> None:
@@ -82,7 +84,14 @@ def test_a_layer_knows_its_spectrum_and_its_ranks() -> None:
     reduction, reduced = built(tail, bases, [5, 4, 3], rows=1.5)
     first, second, _ = reduced_layers(tail, bases, reduced, assess(reduction, reduced, bases))
     assert (first.layer, first.index, first.features, first.rank, first.rows, first.width) == ("3", 1, 48, 5, 8, 72)
-    assert (second.layer, second.index, second.features, second.rank, second.rows, second.width) == ("7", 2, 16, 4, 6, 24)
+    assert (second.layer, second.index, second.features, second.rank, second.rows, second.width) == (
+        "7",
+        2,
+        16,
+        4,
+        6,
+        24,
+    )
     values = torch.tensor(first.singular_values).square()
     assert first.energy == pytest.approx(float(values[:5].sum() / values.sum()))
     assert first.rank_energy is not None

@@ -22,7 +22,7 @@ def small(size: int = 8, count: int = 5, net: nn.Module | None = None) -> Exampl
 
 def test_bases_are_those_of_the_activations_that_are_not_held_out() -> None:
     one = small()
-    tail, bases = measured(one)
+    _, bases = measured(one)
     is_held = torch.arange(40) % 5 == 4
     assert (bases.samples, bases.samples_heldout) == (32, 8)
     assert torch.equal(torch.cat([x for x, _ in bases.heldout]), one.x[is_held])
@@ -112,7 +112,9 @@ def test_what_cannot_give_a_basis_is_refused() -> None:
     (x, y), *others = one.data
     with pytest.raises(InputError, match="no batch with a sample"):
         measure_bases(tail, [(x[:0], y[:0])])
-    with pytest.raises(InputError, match=r"the samples of batch 1 have shape \(3,\) where those of batch 0 have \(4,\)"):
+    with pytest.raises(
+        InputError, match=r"the samples of batch 1 have shape \(3,\) where those of batch 0 have \(4,\)"
+    ):
         measure_bases(tail, [(x, y), (x[:, :3], y), *others])
     with pytest.raises(InputError, match=r"batch 1: label 3 is outside 0 .. 2"):
         measure_bases(tail, [(x, y), (x, torch.full_like(y, 3))])

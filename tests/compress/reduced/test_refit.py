@@ -60,7 +60,9 @@ def test_maps_of_all_of_the_start_alone_stay() -> None:
     before = copy.deepcopy(reduced.network)
     assert bases.recorded is not None
     refit(reduction, reduced, bases.recorded)
-    first, second = (dict(network.layers[reduction.names[0]].named_parameters()) for network in (before, reduced.network))
+    first, second = (
+        dict(network.layers[reduction.names[0]].named_parameters()) for network in (before, reduced.network)
+    )
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
@@ -69,5 +71,7 @@ def test_too_few_samples_are_refused() -> None:
     tail, _ = measured(one)
     bases = measure_bases(tail, one.data, samples=11, record=True)
     assert bases.recorded is not None
-    with pytest.raises(InputError, match="maps 'fitted' need at least 10 samples, got 9: give more, or take 'interpolated'"):
+    with pytest.raises(
+        InputError, match="maps 'fitted' need at least 10 samples, got 9: give more, or take 'interpolated'"
+    ):
         refit(*built(tail, bases, [2, 2]), bases.recorded)

@@ -52,8 +52,10 @@ def stage_of(shape: tuple[int, ...], pools: list[dict[str, Any]], *, by_name: bo
         target = POOLS[len(shape) - 1][0]
         kernel, *others = options.values()
         named = {name: value for name, value in options.items() if name != "kernel_size"}
-        node = graph.call_function(target, (node, kernel), named) if by_name else graph.call_function(
-            target, (node, kernel, *others)
+        node = (
+            graph.call_function(target, (node, kernel), named)
+            if by_name
+            else graph.call_function(target, (node, kernel, *others))
         )
         steps.append(node)
         example = pooled(example, options)

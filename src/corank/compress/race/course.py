@@ -199,7 +199,10 @@ def _judging(network: nn.Module, batches: OnDevice, example: Tensor, original: C
                 raise InputError(
                     f"batch {number}: samples must have the shape {tuple(example.shape[1:])}, got {tuple(x.shape[1:])}"
                 )
-            check_labels(y, logits.shape[1])
+            try:
+                check_labels(y, logits.shape[1])
+            except InputError as error:
+                raise InputError(f"batch {number}: {error}") from error
             inputs.append(x)
             labels.append(y)
             classes.append(logits.argmax(1))

@@ -13,8 +13,8 @@ CLEARLY = 0.005  # accuracy by which one must be better to be preferred although
 
 
 def near(entries: Sequence[Entry], limit: float) -> list[Entry]:
-    """Those within a budget that use nearly all of it."""
-    return [entry for entry in entries if entry.candidate.fits and _is_near(entry.candidate, limit)]
+    """Of candidates within a budget those that use nearly all of it."""
+    return [entry for entry in entries if _is_near(entry.candidate, limit)]
 
 
 def finalists(entries: Sequence[Entry], limit: float | None) -> list[Entry]:

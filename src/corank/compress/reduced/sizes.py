@@ -107,7 +107,7 @@ def at_least(count: float) -> int:
     """The next whole number, or the one that a product is but for rounding.
 
     Example:
-        >>> 1.1 * 10, at_least(1.1 * 10), at_least(11.1)
-        (11.000000000000002, 11, 12)
+        >>> 1.1 * 50, at_least(1.1 * 50), at_least(55.1)
+        (55.00000000000001, 55, 56)
     """
     return math.ceil(count * (1 - 1e-12))
