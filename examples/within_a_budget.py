@@ -2,8 +2,8 @@
 
     python examples/within_a_budget.py
 
-The network is measured once; cuts, reduced-order ends, pruned channels and both together are compared before and after a
-few steps of training, and the best is trained. About a minute on a laptop.
+The network is measured once; cuts, reduced-order ends, pruned channels and both together are compared before and
+after a few steps of training, and the best is trained. About a minute on a laptop.
 """
 
 from __future__ import annotations

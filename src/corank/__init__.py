@@ -12,6 +12,6 @@ from corank.zoo import Batches, load_data
 
 __all__ = [
     "RON", "ASNet", "ActiveSubspace", "Adapted", "Auto", "Batches", "InputError", "Normalised", "Prune", "Study",
-    "Survey", "accuracy", "capture", "cost", "cut", "fit", "forecast", "forecast_cuts", "latencies", "load", "load_data",
-    "open_network",
+    "Survey", "accuracy", "capture", "cost", "cut", "fit", "forecast", "forecast_cuts", "latencies", "load",
+    "load_data", "open_network",
 ]  # fmt: skip
