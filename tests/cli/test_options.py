@@ -167,6 +167,7 @@ WRONG: dict[str, list[tuple[str, str, dict[str, str]]]] = {
         ("--epochs", "-1", {}),
         ("--beta", "1.5", {}),
         ("--pre-rate", "0.0", {}),
+        ("--prune-rate", "inf", {}),
         ("--head-rate", "nan", {}),
     ],
     "compress prune": [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
@@ -22,6 +23,21 @@ def data() -> Data:
     y = torch.arange(320) % 3
     x = templates[y] + torch.randn(320, 2, 6, 6, generator=chance)
     return list(zip(x.split(32), y.split(32), strict=True))
+
+
+class Turned:
+    """The data in an order that follows from the epoch, as shuffled batches have it."""
+
+    epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return len(data())
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        return iter([*data()[self.epoch :], *data()[: self.epoch]])
 
 
 @cache

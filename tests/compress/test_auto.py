@@ -157,16 +157,16 @@ def test_a_small_loss_is_kept_and_a_larger_one_buys_a_smaller_network() -> None:
 
 
 def test_a_loss_that_none_keeps_is_said_with_how_near_each_came() -> None:
-    small = Auto(max_drop=0.0, trial_steps=1, epochs=1, trainings=2, pre_rate=1.0, head_rate=1.0).compress(
-        network("mlp"), data(), validation=validation()
-    )
+    small = Auto(
+        max_drop=0.0, trial_steps=1, epochs=1, trainings=2, pre_rate=1.0, prune_rate=1.0, head_rate=1.0
+    ).compress(network("mlp"), data(), validation=validation())
     assert not small.meets
     assert small.reason.count("multiply-adds") == 2
     assert "no candidate that was trained loses at most 0 points" in small.reason
 
 
 def test_with_a_budget_and_a_loss_others_are_trained_until_one_keeps_both() -> None:
-    small = made(target="macs=4x", max_drop=0.0, trainings=2, head_rate=1.0, pre_rate=1.0)
+    small = made(target="macs=4x", max_drop=0.0, trainings=2, head_rate=1.0, pre_rate=1.0, prune_rate=1.0)
     assert not small.meets
     assert small.reason.count("multiply-adds") == 2
     assert small.reached is not None
@@ -236,6 +236,7 @@ def test_a_budget_that_is_kept_already_is_refused(target: str) -> None:
         ({"target": "macs=2x", "beta": 1.5}, "beta .* 1.5"),
         ({"target": "macs=2x", "head_rate": 0.0}, "head_rate .* 0.0"),
         ({"target": "macs=2x", "pre_rate": float("inf")}, "pre_rate .* inf"),
+        ({"target": "macs=2x", "prune_rate": -1.0}, "prune_rate .* -1.0"),
     ],
 )
 def test_options_out_of_range_are_refused_in_one_line(options: dict[str, Any], expected: str) -> None:

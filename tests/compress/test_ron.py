@@ -24,7 +24,7 @@ from corank.train.loop import Loop
 from corank.zoo.data.dataset import Dataset, Split, assemble
 
 from ..network import architectures
-from .images import data, logits, net, small, trained
+from .images import Turned, data, logits, net, small, trained
 
 
 @pytest.mark.parametrize("maps", ["fitted", "interpolated"])
@@ -77,7 +77,7 @@ def test_a_kept_part_that_has_a_reduced_part_already_gets_another() -> None:
     assert logits(twice.network).shape == (320, 3)
 
 
-@pytest.mark.parametrize("name", ["resnet", "preactivation", "dense", "in_place", "normalised", "vgg", "cnn4"])
+@pytest.mark.parametrize("name", ["preactivation", "dense", "in_place", "normalised", "cnn4"])
 def test_networks_of_many_kinds_become_smaller_and_train(name: str) -> None:
     one = architectures.build(name)
     batches = [(one.batch(size), torch.randint(3, (size,))) for size in (30, 31, 32)]
@@ -115,10 +115,10 @@ class Stopped(Exception):
 @cache
 def in_two_rounds(tuning: TuningName) -> tuple[RON, RONetwork]:
     method = RON(layer=1, rank=5, epochs=2, iterations=2, batch_norm=True, dropout=0.2, tuning=tuning)
-    return method, method.compress(net(), data(), validation=data()[:3])
+    return method, method.compress(net(), Turned(), validation=data()[:3])
 
 
-@pytest.mark.parametrize(("tuning", "kept"), [("distillation", 1), ("distillation", 3), ("thesis", 2), ("thesis", 4)])
+@pytest.mark.parametrize(("tuning", "kept"), [("distillation", 1), ("distillation", 2), ("thesis", 3), ("thesis", 4)])
 def test_stopped_in_any_round_it_goes_on_to_the_same_bits(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tuning: TuningName, kept: int
 ) -> None:
@@ -138,9 +138,9 @@ def test_stopped_in_any_round_it_goes_on_to_the_same_bits(
     with monkeypatch.context() as patched:
         patched.setattr(Checkpoint, "save", stop)
         with pytest.raises(Stopped):
-            method.compress(net(), data(), validation=data()[:3], checkpoint=tmp_path)
+            method.compress(net(), Turned(), validation=data()[:3], checkpoint=tmp_path)
     monkeypatch.setattr(Loop, "epoch", counted)
-    found = method.compress(net(), data(), validation=data()[:3], checkpoint=tmp_path)
+    found = method.compress(net(), Turned(), validation=data()[:3], checkpoint=tmp_path)
     assert len(done) == 4 - kept, "no finished epoch is done again"
     one, other = expected.network.state_dict(), found.network.state_dict()
     assert all(torch.equal(one[name], other[name]) for name in one)

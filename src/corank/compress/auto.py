@@ -53,7 +53,8 @@ class Auto(Compressor):
             it is always one.
         epochs: of training the chosen candidate by distillation; 0 leaves it as it was built.
         beta: weight of the original's probabilities against the labels in both trainings.
-        pre_rate: step size of the kept part, or of all layers where none is new.
+        pre_rate: step size of a kept part.
+        prune_rate: the same where channels are pruned away, of which more is to be won back.
         head_rate: step size of the new layers.
         seed: of measuring and training.
 
@@ -78,6 +79,7 @@ class Auto(Compressor):
     epochs: int = 5
     beta: float = 0.1
     pre_rate: float = 1e-4
+    prune_rate: float = 1e-3
     head_rate: float = 1e-4
     seed: int = 0
 
@@ -93,7 +95,7 @@ class Auto(Compressor):
                 raise InputError(f"{name} must be at least {least}, got {getattr(self, name)}")
         if not 0 <= self.beta <= 1:
             raise InputError(f"beta must lie between 0 and 1, got {self.beta}")
-        for name in ("pre_rate", "head_rate"):
+        for name in ("pre_rate", "prune_rate", "head_rate"):
             if not 0 < getattr(self, name) < math.inf:
                 raise InputError(f"{name} must be positive and finite, got {getattr(self, name)}")
 
@@ -126,7 +128,8 @@ class Auto(Compressor):
             course = measured(network, batches, validation, reaches=start.reaches, seed=self.seed)
         runner = Runner(
             network=network, course=course, batches=batches, validation=validation, checkpoint=checkpoint,
-            beta=self.beta, pre_rate=self.pre_rate, head_rate=self.head_rate, seed=self.seed,
+            beta=self.beta, pre_rate=self.pre_rate, prune_rate=self.prune_rate, head_rate=self.head_rate,
+            seed=self.seed,
         )  # fmt: skip
         race = Race(runner=runner, batches=there, multiple=self.multiple, trial_steps=self.trial_steps,
                     epochs=self.epochs, trainings=self.trainings)  # fmt: skip

@@ -29,17 +29,19 @@ from corank.compress.reduced.ranks import RankRule
 from corank.compress.reduced.reduction import Reduction
 from corank.compress.reduced.refit import refit
 from corank.compress.reduced.stages import Tail, tail_of
+from corank.compress.reduced.student import DenseTail
 from corank.compress.ronetwork import ReductionRound, RONetwork
 from corank.errors import InputError
 from corank.linalg.row_selection import Method as SelectionName
 from corank.measure import Batches, OnDevice, first_batch
-from corank.network import Cost, GraphNetwork, Layer, Layers, capture, compose, cost, cut, free_name
+from corank.network import Cost, Cut, GraphNetwork, Layer, Layers, capture, compose, cost, cut, free_name
 from corank.train import Checkpoint, History
 from corank.train.evaluate import device_of
 
 MapsName = Literal["fitted", "interpolated"]
 HEAD = "ron"
 NORMALISING_SAMPLES = 1024
+NOTHING = Cost(parameters=0, storage_bytes=0, multiply_adds=0)
 
 
 @final
@@ -119,7 +121,7 @@ class RON(Compressor):
     seed: int = 0
 
     def __post_init__(self) -> None:
-        assert self._rule
+        _ = self._rule  # checks its own options
         if not 1 <= self.rows <= 2:
             raise InputError(f"rows must lie between 1 and 2, got {self.rows}")
         for name, least in {"multiple": 1, "sketch_size": 1, "iterations": 1, "epochs": 0, "project": 0}.items():
@@ -193,6 +195,8 @@ class RON(Compressor):
         before = cost(network, example.shape[1:], example.dtype)
         rounds: list[ReductionRound] = []
         for number in range(1, self.iterations + 1):
+            if hasattr(batches, "set_epoch"):
+                batches.set_epoch(0)  # wherever the last round left them
             built = self._reduced(current, there, example)
             current, training = recovered(
                 built.network, network, batches, self._tuning(built.prefix), epochs=self.epochs,
@@ -233,22 +237,15 @@ class RON(Compressor):
         assessment = assess(reduction, reduced, bases)
         if self.batch_norm:
             add_batch_norms(reduced.network, _starts(halves.pre if halves else None, batches))
-        start = next(reduced.network.parameters()).new_zeros(2, *tail.shape)
-        small = nn.Sequential()
-        name = HEAD if halves is None else free_name(halves.pre, HEAD)
-        if halves is None:
-            small.add_module(name, reduced.network)
-            whole, pre = capture(small, start), Cost(parameters=0, storage_bytes=0, multiply_adds=0)
-        else:
-            whole = compose(halves.pre, capture(reduced.network, start), name)
-            pre = cost(halves.pre, example.shape[1:], example.dtype)
-        head = cost(reduced.network, tail.shape, start.dtype)
+        whole, prefix = _joined(halves, reduced.network, tail)
+        pre = NOTHING if halves is None else cost(halves.pre, example.shape[1:], example.dtype)
+        head = cost(reduced.network, tail.shape, next(reduced.network.parameters()).dtype)
         accounts = RONetwork(
             network=whole, original=pre + head, overall=pre + head, layer=tail.label,
             layers=reduced_layers(tail, bases, reduced, assessment), pre=pre, head=head, samples=bases.samples,
             samples_heldout=bases.samples_heldout, agreement=assessment.agreement, rounds=(),
         )  # fmt: skip
-        return Built(whole, f"{name}.", accounts)
+        return Built(whole, prefix, accounts)
 
     def _round(self, number: int, built: Built, training: History | None) -> ReductionRound:
         accounts = built.accounts
@@ -295,6 +292,17 @@ class Built(NamedTuple):
     network: GraphNetwork
     prefix: str
     accounts: RONetwork
+
+
+def _joined(halves: Cut | None, small: DenseTail, tail: Tail) -> tuple[GraphNetwork, str]:
+    """The kept part with a small network behind it, and what the names of the latter's parameters begin with."""
+    start = next(small.parameters()).new_zeros(2, *tail.shape)
+    if halves is None:
+        alone = nn.Sequential()
+        alone.add_module(HEAD, small)
+        return capture(alone, start), f"{HEAD}."
+    name = free_name(halves.pre, HEAD)
+    return compose(halves.pre, capture(small, start), name), f"{name}."
 
 
 def _doubts(layers: Sequence[ReducedLayer]) -> list[str]:

@@ -75,6 +75,13 @@ def test_it_ends_where_the_budget_lies_between_neighbours(first: int, monkeypatc
     assert "16 ms" in found.told
 
 
+def test_a_single_disturbance_costs_no_width(monkeypatch: pytest.MonkeyPatch) -> None:
+    use(monkeypatch, itertools.cycle([1.25, 1.0]))
+    found = chosen(ladder(), budget(15.5))
+    assert found is not None
+    assert found.size == (15, 0)
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_noise_never_leads_in_circles_and_never_above_the_budget(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     chance = torch.Generator().manual_seed(seed)
@@ -111,6 +118,18 @@ def test_the_largest_of_all_has_nothing_beside_it(monkeypatch: pytest.MonkeyPatc
     assert found is not None
     assert found.entry.choice.size == (30, 0)
     assert "no larger network" in found.told
+
+
+def test_what_is_beyond_a_ladder_is_timed_beside_its_last_rung(monkeypatch: pytest.MonkeyPatch) -> None:
+    use(monkeypatch, itertools.repeat(1.0))
+    long = ladder()
+    long.beyond = [(33, 0)]
+    for ms, told in ((32.5, "the next larger network of its kind 33 ms"), (90, "one sample takes 30 ms")):
+        first = Choice(ladder=long, size=(20, 0), reached=1.0).entered(budget(ms))
+        found = settling.settled(first, budget(ms))
+        assert found is not None
+        assert found.entry.choice.size == (30, 0)
+        assert found.told.endswith(told)
 
 
 def test_where_even_the_smallest_is_too_slow_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:

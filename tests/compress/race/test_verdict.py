@@ -30,10 +30,10 @@ def test_of_every_method_one_is_tried_near_the_budget_if_there_is_one() -> None:
 
 
 def test_the_budget_is_used_unless_what_leaves_more_of_it_is_clearly_better() -> None:
-    near, far = entry("RON", 99, 0.900), entry("ASNet", 60, 0.904)
+    near, far = entry("RON", 99, 0.900), entry("ASNet", 60, 0.915)
     assert ranking([far, near], LIMIT) == [near, far]
     assert ranking([far, near], None) == [far, near]
-    better = entry("ASNet", 60, 0.91)
+    better = entry("ASNet", 60, 0.925)
     assert ranking([near, better], LIMIT) == [better, near]
 
 

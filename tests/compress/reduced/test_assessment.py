@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import get_args
 
 import pytest
 import torch
@@ -19,8 +18,9 @@ from .examples import NAMES, built, example, measured
 ROUNDING = 1e-9  # of sums of squares in float64
 
 
-@pytest.mark.parametrize("method", get_args(Method))
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    ("name", "method"), [*((name, "maxvol") for name in NAMES), ("vgg", "volume"), ("vgg", "gappy-pod-e")]
+)
 def test_interpolation_is_no_worse_than_its_constant_allows(name: str, method: Method) -> None:
     tail, bases = measured(example(name))
     for divisor, rows in ((2, 1.5), (5, 1.0), (5, 2.0)):

@@ -20,10 +20,12 @@ class Built:
     Attributes:
         network: the network.
         new: what the names of its new layers' parameters begin with; nothing where there are none.
+        is_narrow: whether channels of what was kept are gone.
     """
 
     network: GraphNetwork
     new: str | tuple[str, ...]
+    is_narrow: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -18,6 +18,7 @@ from corank.compress.race.entry import Built, Entry
 from corank.network import Cost
 
 GRANULARITY = 0.02  # a budget is used where no more than this share of it is left
+DOUBTFUL = 1.3  # a latency up to so many times the budget is measured twice, for disturbances only make it longer
 Size = TypeVar("Size")
 
 
@@ -43,11 +44,13 @@ class Ladder(ABC, Generic[Size]):
         method: its name.
         layer: the last one that is kept; None where none is cut away.
         rungs: sizes, in ascending order of cost.
+        beyond: a size larger than all of these that is another ladder's, to be timed beside the last one; or none.
     """
 
     method: str
     layer: str | None
     rungs: Sequence[Size]
+    beyond: Sequence[Size] = ()
 
     @abstractmethod
     def cost(self, size: Size) -> Cost:
@@ -114,6 +117,8 @@ def chosen(ladder: Ladder[Size], allowance: Allowance) -> Choice[Size] | None:
 
     def fits(place: int) -> bool:
         amounts[place] = amount_of(ladder, ladder.rungs[place], allowance)
+        if allowance.is_timed and allowance.limit < amounts[place] < DOUBTFUL * allowance.limit:
+            amounts[place] = min(amounts[place], amount_of(ladder, ladder.rungs[place], allowance))
         return amounts[place] <= allowance.limit
 
     place = largest(range(len(ladder.rungs)), fits)

@@ -39,6 +39,8 @@ class Polynomials(Ladder[CutForecast]):
         self.batches = batches
         self.layer = place.layer
         self.rungs = [row for row in course.forecasts if row.layer == place.layer]
+        deeper = [other.layer for other in course.places[course.places.index(place) + 1 :]]
+        self.beyond = [row for row in course.forecasts if row.layer in deeper][:1]
 
     def cost(self, size: CutForecast) -> Cost:
         """As it was forecast."""
@@ -51,7 +53,7 @@ class Polynomials(Ladder[CutForecast]):
     def timed(self, size: CutForecast) -> nn.Module:
         """The kept part with a polynomial of zeros."""
         head = hollow(size.features, size.rank, classes_of(self.course), size.order)
-        return self._finished(head).network
+        return self._finished(size.layer, head).network
 
     def made(self, size: CutForecast) -> Made:
         """The forecast; the polynomial is only fitted where it is needed."""
@@ -60,7 +62,7 @@ class Polynomials(Ladder[CutForecast]):
             halves = self.course.halves(self.place.layer)
             wanted = samples_wanted(size.rank, size.order)
             drawn = draw_samples(halves, directions_at(self.place, size.rank), self.batches, wanted)
-            return self._finished(fitted(drawn, size.order))
+            return self._finished(size.layer, fitted(drawn, size.order))
 
         return Made(accuracy=size.accuracy, agreement=size.agreement, build=build)
 
@@ -68,8 +70,8 @@ class Polynomials(Ladder[CutForecast]):
         """The rank that is forecast the most accurate; of several the smallest."""
         return max(rungs, key=lambda row: row.accuracy)
 
-    def _finished(self, head: PolynomialChaos) -> Built:
-        halves = self.course.halves(self.place.layer)
+    def _finished(self, layer: str, head: PolynomialChaos) -> Built:
+        halves = self.course.halves(layer)
         return finished(halves.pre, halves.shape, head, HEAD)
 
 

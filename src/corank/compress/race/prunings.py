@@ -104,7 +104,9 @@ class Prunings(Ladder[Widths]):
         """The narrow network, judged."""
         network = self.way.network(size)
         accuracy, agreement = self.course.judging.judged(network)
-        return Made(accuracy=accuracy, agreement=agreement, build=lambda: Built(network=network, new=()))
+        return Made(
+            accuracy=accuracy, agreement=agreement, build=lambda: Built(network=network, new=(), is_narrow=True)
+        )
 
     def wider(self, size: Widths) -> Iterator[Widths]:
         """One group of layers keeps more channels."""
@@ -177,7 +179,7 @@ class PrunedPolynomials(PrunedCuts):
 
     def finished(self, pre: GraphNetwork, end: nn.Module) -> Built:
         """The narrow part with a polynomial."""
-        return finished(pre, self.shape, end, ASNET_HEAD)
+        return replace(finished(pre, self.shape, end, ASNET_HEAD), is_narrow=True)
 
     def made(self, size: Widths) -> Made:
         """Judged with a polynomial from few samples; where it is needed it is fitted to as many as an ASNet's."""
@@ -218,7 +220,7 @@ class PrunedReductions(PrunedCuts):
 
     def finished(self, pre: GraphNetwork, end: nn.Module) -> Built:
         """The narrow part with a reduced one."""
-        return composed(self.course, self.end, end, pre)
+        return replace(composed(self.course, self.end, end, pre), is_narrow=True)
 
     def made(self, size: Widths) -> Made:
         """The reduced part, fitted to what the original has behind what the narrow part makes of the samples."""

@@ -106,8 +106,8 @@ class Race:
 
 
 def _with(candidates: Sequence[Candidate], trained: Sequence[Trained]) -> tuple[Candidate, ...]:
-    """Each candidate once: as it was trained, or else after a trial."""
-    tried = sorted(candidates, key=lambda one: one.trial_accuracy is not None)
+    """Each candidate once: as it was trained, or else after a trial, or else within a budget."""
+    tried = sorted(candidates, key=lambda one: (one.trial_accuracy is not None, one.fits))
     every = (*tried, *(one.entry.candidate for one in trained))
     return tuple({(one.method, one.layer, one.sizes): one for one in every}.values())
 

@@ -69,6 +69,7 @@ class Runner:
         checkpoint: of the compression.
         beta: weight of the original's probabilities against the labels.
         pre_rate: step size of what was kept.
+        prune_rate: of what was kept where channels of it are gone.
         head_rate: of what is new.
         seed: of the trainings.
     """
@@ -80,6 +81,7 @@ class Runner:
     checkpoint: Checkpoint | None
     beta: float
     pre_rate: float
+    prune_rate: float
     head_rate: float
     seed: int
 
@@ -120,7 +122,8 @@ class Runner:
         return Trained(entry=entry, network=network, history=history, drop=drop)
 
     def _tuning(self, built: Built) -> ByDistillation:
-        return ByDistillation(beta=self.beta, pre_rate=self.pre_rate, head_rate=self.head_rate, new=built.new)
+        pre_rate = self.prune_rate if built.is_narrow else self.pre_rate
+        return ByDistillation(beta=self.beta, pre_rate=pre_rate, head_rate=self.head_rate, new=built.new)
 
     @cached_property
     def _original_accuracy(self) -> float:

@@ -37,11 +37,12 @@ def settled(entry: Entry, allowance: Allowance) -> Settled | None:
         allowance: the budget.
     """
     ladder, rungs = entry.choice.ladder, entry.choice.ladder.rungs
+    sizes = [*rungs, *ladder.beyond]
     place = rungs.index(entry.choice.size)
     too_slow, slow_ms = len(rungs), 0.0
     kept: tuple[int, float] | None = None
     for _ in range(MOST_MEASUREMENTS):
-        pair = {at: ladder.timed(rungs[at]) for at in (place, place + 1) if at < len(rungs)}
+        pair = {at: ladder.timed(sizes[at]) for at in (place, place + 1) if at < len(sizes)}
         times = medians_ms({str(at): network for at, network in pair.items()}, allowance.example, SECONDS)
         own, following = times[str(place)], times.get(str(place + 1))
         if own > allowance.limit:
@@ -56,10 +57,10 @@ def settled(entry: Entry, allowance: Allowance) -> Settled | None:
     if kept is None:
         return None
     told = f"timed in turns, one sample takes {kept[1]:.3g} ms"
-    if too_slow == len(rungs):
-        told += ", and there is no larger network of its kind"
-    elif too_slow == kept[0] + 1:
+    if too_slow == kept[0] + 1 and slow_ms:
         told += f" and the next larger network of its kind {slow_ms:.3g} ms"
+    elif kept[0] + 1 == len(sizes):
+        told += ", and there is no larger network of its kind"
     return Settled(entry=_moved(entry, *kept, allowance), told=told)
 
 
