@@ -73,7 +73,7 @@ def test_reason_and_effort_are_said() -> None:
     assert "RON after conv3 keeps most accuracy within the budget." in text
     assert "11 candidates of 5 methods were judged on 1,000 samples" in text
     assert f"where the original is right on {percent(0.97)}" in text
-    assert "Measuring took 7.50 seconds, the search 2.50." in text
+    assert "Measuring took 7.50 seconds, the search 2.50, making and judging what it found" in text
 
 
 def test_where_nothing_met_the_request_each_methods_nearest_is_listed() -> None:

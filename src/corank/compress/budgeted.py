@@ -66,4 +66,4 @@ class Budgeted(Compressed):
     @property
     def why(self) -> str:
         """What was changed, what was left and why, in a sentence for people."""
-        return self.reason
+        return f"{self.chosen.changed}: {self.reason}"

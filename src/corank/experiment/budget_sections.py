@@ -138,5 +138,6 @@ def _effort_in_words(small: Budgeted) -> str:
     return (
         f"{counted(len(small.candidates), 'candidate')} of {counted(methods, 'method')} were judged on "
         f"{small.samples_judging:,} samples, where the original is right on {percent(small.accuracy_original)}. "
-        f"Measuring took {number(small.measure_seconds)} seconds, the search {number(small.search_seconds)}."
+        f"Measuring took {number(small.measure_seconds)} seconds, the search {number(small.search_seconds)}, making "
+        f"and judging what it found {number(small.judge_seconds)}."
     )

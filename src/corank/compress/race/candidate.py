@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from corank.network import Cost
 from corank.result import Result, Scalar
 
+PRUNING = "pruning"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Candidate(Result):
@@ -46,6 +48,24 @@ class Candidate(Result):
     def name(self) -> str:
         """Method and place, in a few words."""
         return self.method if self.layer is None else f"{self.method} after {self.layer}"
+
+    @property
+    def changed(self) -> str:
+        """What it changes in the network, in words.
+
+        Example:
+            >>> free = Cost(parameters=0, storage_bytes=0, multiply_adds=0)
+            >>> print(Candidate(method="pruning + ASNet", layer="conv3", sizes=(20,), cost=free, latency_ms=None,
+            ...                 reached=0, fits=True, accuracy=1, agreement=1).changed)
+            the least important channels before conv3 were removed, all after it became a polynomial of 20 directions
+        """
+        channels = "the least important channels"
+        if self.layer is None and self.method == PRUNING:
+            return f"{channels} of all layers were removed"
+        end = f"a polynomial of {self.sizes[0]} directions" if "ASNet" in self.method else "a few dense layers"
+        if self.method.startswith(PRUNING):
+            return f"{channels} before {self.layer} were removed, all after it became {end}"
+        return f"all after {self.layer or 'the input'} became {end}"
 
     def row(self) -> dict[str, Scalar]:
         """Method, place, cost and accuracy."""

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from corank.compress.race import polynomials, prunings, reductions
 from corank.compress.race.allowance import Allowance, largest
+from corank.compress.race.candidate import PRUNING
 from corank.compress.race.course import REDUCED_PLACES, Course
 from corank.compress.race.ladder import Choice, Ladder, chosen, smallest
 from corank.compress.race.polynomials import Polynomials, asnets
@@ -43,7 +44,7 @@ def field(course: Course, allowance: Allowance, multiple: int, batches: OnDevice
         ladders += prunings.prunings(course, multiple)
         ladders += pruned_cuts(course, allowance, multiple, batches)
     except InputError as error:
-        left.append(f"{prunings.NAME} is not in the race: {error}")
+        left.append(f"{PRUNING} is not in the race: {error}")
     choices: list[Choice[Any]] = []
     for method in dict.fromkeys(ladder.method for ladder in ladders):
         own = [ladder for ladder in ladders if ladder.method == method]

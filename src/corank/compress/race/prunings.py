@@ -20,6 +20,7 @@ from corank.compress.pruning import PruningPath, Scope, pruning_path
 from corank.compress.pruning.groups import Group, narrowed, narrowed_modules
 from corank.compress.race import polynomials, reductions
 from corank.compress.race.allowance import Allowance, largest
+from corank.compress.race.candidate import PRUNING
 from corank.compress.race.course import CHUNK, Course, Place
 from corank.compress.race.entry import Built, finished
 from corank.compress.race.ladder import Ladder, Made
@@ -32,7 +33,6 @@ from corank.linalg import Nystrom, number_of_terms
 from corank.measure import OnDevice
 from corank.network import Cost, GraphNetwork, cost, evaluation_mode, weighted_layers
 
-NAME = "pruning"
 SCOPES: tuple[Scope, ...] = ("uniform", "global")
 PRUNED_PLACES = 3  # that are tried, until one is within the budget
 SHARES_OF_ENDING = (
@@ -80,7 +80,7 @@ class Prunings(Ladder[Widths]):
         way: on which they are.
     """
 
-    method = NAME
+    method = PRUNING
     layer: str | None = None
 
     def __init__(self, course: Course, way: Way) -> None:
@@ -161,7 +161,7 @@ class PrunedCuts(Prunings):
 class PrunedPolynomials(PrunedCuts):
     """ASNets with a narrow kept part, of the rank that is forecast best for the whole one."""
 
-    method = f"{NAME} + {polynomials.NAME}"
+    method = f"{PRUNING} + {polynomials.NAME}"
 
     def __init__(self, course: Course, way: Way, place: Place, rank: int, batches: OnDevice) -> None:
         super().__init__(course, way, place)
@@ -203,7 +203,7 @@ class PrunedPolynomials(PrunedCuts):
 class PrunedReductions(PrunedCuts):
     """Reduced-order networks behind a narrow part."""
 
-    method = f"{NAME} + {reductions.NAME}"
+    method = f"{PRUNING} + {reductions.NAME}"
 
     def __init__(self, course: Course, way: Way, place: Place, end: Ending, size: Allocation) -> None:
         super().__init__(course, way, place)
