@@ -260,7 +260,16 @@ def test_a_notebook_keeps_its_colours() -> None:
 
 def sample_of(kind: Any) -> Any:
     """A value of a type, whatever it is."""
-    plain = {str: "<name>", int: 3, float: 0.123456, bool: True, type(None): None, Mapping: {}, dict: {}}
+    plain = {
+        str: "<name>",
+        Path: Path("<file>"),
+        int: 3,
+        float: 0.123456,
+        bool: True,
+        type(None): None,
+        Mapping: {},
+        dict: {},
+    }
     if isinstance(kind, type) and issubclass(kind, torch.Tensor):
         return torch.zeros(2, 2)
     if isinstance(kind, type) and issubclass(kind, nn.Module):
