@@ -118,7 +118,8 @@ class Bench:
 
     def tuned(self, network: nn.Module, steps: int) -> Tuned:
         """The network after so many steps, with the step size that serves it best on validation images."""
-        batches = Batches(self.data.train, BATCH, shuffle=True, limit=steps * BATCH)
+        images = thinned(self.data.train, steps * BATCH)  # of all classes; the stored order is by class
+        batches = Batches(images, BATCH, shuffle=True)
         by_rate: dict[str, float] = {}
         best: tuple[float, float, nn.Module] | None = None
         for rate in RATES:

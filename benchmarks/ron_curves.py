@@ -1,10 +1,11 @@
-"""How much narrower do LeNets become before they lose accuracy, if they are reduced and trained in turns?
+"""How much narrower do LeNets become before they lose accuracy?
 
 Daulbaev 2023, sec. 5.4.2, with 6 epochs a round instead of 50, at the first number of rounds that gives more than eight
-times fewer multiply-adds. Beside each other, on MNIST, all of about the same widths and with as many epochs in all:
-the thesis' way (the recipe `ron/figure2`: interpolated maps, as many features as directions, labels, a step size of
-1e-3 and then 5e-4); `RON(iterations=...)` with fitted maps, 1.5 features a direction, and distillation; the same in one
-round; a new network of these widths; and the whole one, trained on. What is finished is kept in the store of results.
+times fewer multiply-adds on MNIST. Beside each other, with as many epochs in all: the thesis' way (the recipe
+`ron/figure2`: rounds of reducing and training from labels, interpolated maps, as many features as directions, step
+sizes 1e-3 and 5e-4), `RON(iterations=...)` with fitted maps, 1.5 features a direction and distillation, the same in one
+round, a new network of these widths, and the whole one, trained on. All but the thesis' rounds, which go on in their
+steps, are as wide as eight times fewer multiply-adds allow. What is finished is kept in the store of results.
 """
 
 from __future__ import annotations
@@ -80,7 +81,7 @@ class Contest:
         }
         rows = []
         for way, made in ways.items():
-            key = f"benchmarks/ron_curves/{self.network}-{way.replace(' ', '-')}-{self.epochs}/seed-{self.seed}"
+            key = f"benchmarks/ron_curves/{self.network}-{way.replace(' ', '-')}-{self.epochs}-epochs/seed-{self.seed}"
             row = self.bench.store.once(key, partial(made, teacher))
             rows.append({"way": way, **row, "drop": 100 * teacher.top1 - row["test_accuracy"]})
             print(self.network, self.seed, rows[-1], flush=True)
@@ -88,26 +89,31 @@ class Contest:
                 "rows": rows}  # fmt: skip
 
     @property
-    def widths(self) -> list[tuple[int, ...]]:
-        """After 0, 1, 2, ... rounds, up to the first that is narrow enough."""
-        found: list[tuple[int, ...]] = [WIDTHS[self.network]]
-        while weights(found[0]) <= FEWER * weights(found[-1]):
-            ranks = (math.ceil(width * SHARES[self.network] / ROWS) for width in found[-1])
-            found.append(tuple(math.ceil(ROWS * rank) for rank in ranks))
+    def rounds(self) -> int:
+        """How many the thesis' share needs."""
+        found = 0
+        widths: tuple[int, ...] = WIDTHS[self.network]
+        while not self.is_narrow(widths):
+            found, widths = found + 1, narrowed(widths, SHARES[self.network])
         return found
 
     @property
-    def rounds(self) -> int:
-        """How many are needed."""
-        return len(self.widths) - 1
+    def share(self) -> float:
+        """The largest share of all widths, in thousandths, that is narrow enough."""
+        shares = (thousandth / 1000 for thousandth in range(999, 0, -1))
+        return next(share for share in shares if self.is_narrow(narrowed(WIDTHS[self.network], share)))
+
+    def is_narrow(self, widths: tuple[int, ...]) -> bool:
+        """Whether such widths are more than eight times cheaper."""
+        return weights(WIDTHS[self.network]) > FEWER * weights(widths)
 
     def in_turns(self, teacher: Teacher) -> dict[str, Any]:
         """Reduced and distilled, round after round."""
-        return self.reduced(teacher, SHARES[self.network], self.rounds)
+        return self.reduced(teacher, self.share ** (1 / self.rounds), self.rounds)
 
     def at_once(self, teacher: Teacher) -> dict[str, Any]:
-        """Reduced once to about the same widths, and distilled for as many epochs."""
-        return self.reduced(teacher, SHARES[self.network] ** self.rounds, 1)
+        """Reduced once, and distilled for as many epochs."""
+        return self.reduced(teacher, self.share, 1)
 
     def reduced(self, teacher: Teacher, share: float, rounds: int) -> dict[str, Any]:
         """A share of each width is left in so many rounds each."""
@@ -153,7 +159,7 @@ class Contest:
     def new(self, teacher: Teacher) -> dict[str, Any]:
         """A new network of the last widths, with the teacher's epochs on top of those of the rounds."""
         torch.manual_seed(self.seed)
-        first, second = self.widths[-1]
+        first, second = narrowed(WIDTHS[self.network], self.share)
         inner = nn.Sequential(
             nn.Flatten(), nn.Linear(784, first), nn.ReLU(), nn.Linear(first, second), nn.ReLU(), nn.Linear(second, 10)
         )
@@ -175,6 +181,12 @@ class Contest:
             "multiply_adds_ratio": cost(teacher.network, shape).multiply_adds / cost(own, shape).multiply_adds,
             "epochs": epochs, "test_accuracy": 100 * top_accuracies(own, teacher.data.test)["top1"],
         }  # fmt: skip
+
+
+def narrowed(widths: tuple[int, ...], share: float) -> tuple[int, ...]:
+    """The widths that `RON` leaves of a share of the directions."""
+    ranks = (math.ceil(width * share / ROWS) for width in widths)
+    return tuple(math.ceil(ROWS * rank) for rank in ranks)
 
 
 def weights(widths: tuple[int, ...]) -> int:

@@ -16,6 +16,7 @@ import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -59,7 +60,7 @@ def main() -> None:
     vgg19 = open_network("vgg19", dataset=data, weights=weights).network
     found: dict[str, Any] = {"vgg19": studied("vgg19", vgg19, data, 1.6, options, store)}
     if options.table:
-        found["table"] = store.once(key("table", options), lambda: {"rows": table(vgg19, data, options.samples)})
+        found["table"] = table(vgg19, data, options, store)
     for name in ("vgg7", "resnet20"):
         run = Path(os.environ.get("CORANK_RUNS", "")) / name
         if (run / "weights.safetensors").is_file():
@@ -135,13 +136,18 @@ def candidates(network: nn.Module, data: Dataset, ratio: float, options: Any) ->
 # Table 5.1
 
 
-def table(network: nn.Module, data: Dataset, samples: int) -> list[dict[str, Any]]:
+def table(network: nn.Module, data: Dataset, options: Any, store: Store) -> list[dict[str, Any]]:
     """Its rows without fine-tuning, with both kinds of maps."""
-    rows: list[dict[str, Any]] = []
-    for firsts in ((8, 9, 10), (5, 6, 7)):  # together in one pass as far as their samples fit into memory
+
+    def rows(firsts: tuple[int, ...]) -> dict[str, Any]:
         batches = Batches(data.train, BATCH, shuffle=True)
-        rows += rows_from(Measured(network, batches, [first - 1 for first in firsts], samples), data)
-    return rows
+        measured = Measured(network, batches, [first - 1 for first in firsts], options.samples)
+        return {"rows": rows_from(measured, data)}
+
+    found: list[dict[str, Any]] = []
+    for firsts in ((8, 9, 10), (5, 6, 7)):  # together in one pass as far as their samples fit into memory
+        found += store.once(key(f"table-{firsts[0]}", options), partial(rows, firsts))["rows"]
+    return found
 
 
 def rows_from(measured: Measured, data: Dataset) -> list[dict[str, Any]]:
