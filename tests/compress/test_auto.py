@@ -14,10 +14,11 @@ import torch
 from torch import Tensor, nn
 
 from corank.compress import Auto, Budgeted
+from corank.compress.auto import _grown
 from corank.compress.race import allowance as clock
 from corank.compress.race import settling
 from corank.errors import InputError
-from corank.network import cost
+from corank.network import Cost, cost
 from corank.train import Checkpoint, accuracy
 
 from ..contracts.methods import Snapshot, leaves, timeless
@@ -261,3 +262,9 @@ def test_how_it_goes_on_is_shown_on_a_terminal(
     assert out == ""
     for told in ("measuring the network", "choosing sizes within macs=3x", "judging", "trial 1 of", "fine-tuning"):
         assert told in err
+
+
+def test_a_network_that_stores_more_than_the_original_is_said_to() -> None:
+    few, many = (Cost(parameters=count, storage_bytes=4 * count, multiply_adds=1) for count in (1000, 1100))
+    assert _grown(few, many) == _grown(few, few) == []
+    assert "1,100 parameters, more than the 1,000 of the original" in _grown(many, few)[0]

@@ -22,8 +22,8 @@ import corank
 from corank.compress import ASNet, Compressed
 from corank.experiment import Evaluated, Opened, Training, accuracies, compress_and_evaluate, open_network
 from corank.experiment.compressing import run_compression
-from corank.experiment.run_pages import compression_page, reload_section, training_page
-from corank.network import Normalised
+from corank.experiment.run_pages import _stored, compression_page, reload_section, training_page
+from corank.network import Cost, Normalised
 from corank.report import Page, Table, render, write_page
 from corank.report.format import compact, is_missing, percent, ratio, storage
 from corank.train import fit
@@ -309,3 +309,10 @@ def test_the_page_of_a_run_asks_for_nothing_and_fits(
     assert opened.complaints == []
     assert opened.evaluate("document.scrollingElement.scrollWidth") == width
     assert opened.evaluate("document.querySelector('pre code').textContent") == code_of(index.read_text())
+
+
+def test_a_network_that_stores_more_is_never_called_smaller() -> None:
+    few, many = (Cost(parameters=count, storage_bytes=4 * count, multiply_adds=1) for count in (1000, 1250))
+    grown = Compressed(network=torch.nn.Identity(), original=few, overall=many)
+    assert _stored(grown) == ("the storage, which grew", ratio(1.25))
+    assert _stored(replace(grown, original=many, overall=few)) == ("smaller", ratio(1.25))

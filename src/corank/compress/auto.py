@@ -141,7 +141,7 @@ class Auto(Compressor):
             training=trained.history,
             original=original,
             overall=chosen.cost,  # the base counts it again
-            message="; ".join(found.laps[-1].left),
+            message="; ".join([*found.laps[-1].left, *_grown(chosen.cost, original)]),
             target=start.target if self.target else None,
             max_drop=self.max_drop,
             limit=start.limit if self.target else None,
@@ -165,3 +165,13 @@ class Auto(Compressor):
                 "give a smaller one"
             )
         return allowance
+
+
+def _grown(small: Cost, original: Cost) -> list[str]:
+    """What is said of a network that stores more than the original."""
+    if small.parameters <= original.parameters:
+        return []
+    return [
+        f"it holds {small.parameters:,} parameters, more than the {original.parameters:,} of the original: a target of "
+        "params or storage-mb keeps them few"
+    ]

@@ -139,7 +139,7 @@ def compression_page(
         facts=(
             ("test accuracy", percent(found.tuned.test)),
             ("of the original", percent(found.original.test)),
-            ("smaller", ratio(small.storage_ratio)),
+            _stored(small),
             ("faster, one sample", ratio(found.speedup))
             if found.latency
             else ("fewer multiply-adds", ratio(small.multiply_adds_ratio)),
@@ -156,6 +156,13 @@ def compression_page(
         ),
         provenance=_provenance(options, seconds, _timing(found.latency)),
     )
+
+
+def _stored(small: Compressed) -> tuple[str, str]:
+    """How much less is stored, or how much more."""
+    if small.storage_ratio < 1:
+        return "the storage, which grew", ratio(1 / small.storage_ratio)
+    return "smaller", ratio(small.storage_ratio)
 
 
 def _compression_in_words(network: str, dataset: Dataset, found: Evaluated) -> tuple[str, ...]:
