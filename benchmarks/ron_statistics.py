@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from corank.compress import RON
 from corank.compress import ron as ron_module
+from corank.compress.reduced import bases as bases_module
 from corank.compress.reduced import reduction as reduction_module
 from corank.compress.ronetwork import RONetwork
 from corank.network import evaluation_mode
@@ -90,7 +91,7 @@ def built(compressor: RON, network: nn.Module, data: Any) -> tuple[RONetwork, di
     watch = Stopwatch()
     parts = {
         "pass with sketches": (ron_module, "measure_bases"),
-        "row selection": (reduction_module, "select_rows"),
+        "row selection": (bases_module, "select_rows"),
         "maps": (reduction_module.Reduction, "build"),
         "refit": (ron_module, "refit"),
         "errors on held-out samples": (ron_module, "assess"),

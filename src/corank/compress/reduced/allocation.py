@@ -6,10 +6,8 @@ So the ranks of a small network are among those of every larger one, and the way
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-
-from torch import Tensor
 
 from corank.compress.reduced.bases import Basis
 from corank.compress.reduced.sizes import Shape, Size
@@ -47,29 +45,41 @@ def allocations(
         multiple: of which the number of kept features is one.
         element_size: bytes of a number.
     """
-    shares = [(basis.singular_values.square().cumsum(0) / basis.energy).clamp(max=1) for basis in bases]
+    shares = [(basis.singular_values.square().cumsum(0) / basis.energy).clamp(max=1).tolist() for basis in bases]
     ranks = [min(len(share), max(1, int(multiple / rows))) for share in shares]
-    cost = shape.cost(shape.sized(ranks, rows=rows, multiple=multiple), element_size)
+    sizes = shape.sized(ranks, rows=rows, multiple=multiple)
+    steps: dict[int, tuple[float, int]] = {}  # of a layer what widening it gains for what it costs, and to which rank
+    affected: Iterable[int] = range(len(ranks))
     found: list[Allocation] = []
     while True:
-        sizes = shape.sized(ranks, rows=rows, multiple=multiple)
-        missed = sum(1 - float(share[rank - 1]) for share, rank in zip(shares, ranks, strict=True))
+        cost = shape.cost(sizes, element_size)
+        missed = sum(1 - share[rank - 1] for share, rank in zip(shares, ranks, strict=True))
         found.append(Allocation(sizes=sizes, cost=cost, missed=missed, projected=shape.projected))
-        steps = []
-        for place, (rank, share) in enumerate(zip(ranks, shares, strict=True)):
-            wider = _wider(rank, share, rows, multiple)
-            if wider > rank:
-                tried = [*ranks[:place], wider, *ranks[place + 1 :]]
-                price = shape.cost(shape.sized(tried, rows=rows, multiple=multiple), element_size)
-                gain = float(share[wider - 1] - share[rank - 1])
-                steps.append((gain / max(price.multiply_adds - cost.multiply_adds, 1), place, tried, price))
+        for place in affected:
+            wider = _wider(ranks[place], len(shares[place]), rows, multiple)
+            if wider == ranks[place]:
+                steps.pop(place, None)
+                continue
+            tried = shape.sized([*ranks[:place], wider, *ranks[place + 1 :]], rows=rows, multiple=multiple)
+            price = shape.cost(tried, element_size).multiply_adds - cost.multiply_adds
+            gain = shares[place][wider - 1] - shares[place][ranks[place] - 1]
+            steps[place] = gain / max(price, 1), wider
         if not steps:
             return found
-        _, _, ranks, cost = max(steps)
+        best = max(steps, key=lambda place: (steps[place][0], place))
+        ranks[best] = steps[best][1]
+        sizes = shape.sized(ranks, rows=rows, multiple=multiple)
+        affected = _repriced(shape, best)
 
 
-def _wider(rank: int, share: Tensor, rows: float, multiple: int) -> int:
-    """The next rank of a layer whose directions hold these shares of its energy."""
+def _repriced(shape: Shape, place: int) -> set[int]:
+    """The layers that cost more or less to widen after one was: it, those it reads, and all who read it or these."""
+    read = {place, *(source for source in shape.sources[place] if source >= 0)}
+    return read | {reader for reader, sources in enumerate(shape.sources) if read & set(sources)}
+
+
+def _wider(rank: int, most: int, rows: float, multiple: int) -> int:
+    """The next rank of a layer of which so many directions are known."""
     kept = max(int(rank * STEP * rows), 1)
     added = -(-kept // multiple) * multiple
-    return min(len(share), rank + max(1, int(added / rows)))
+    return min(most, rank + max(1, int(added / rows)))

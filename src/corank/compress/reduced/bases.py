@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, fx
@@ -17,6 +17,7 @@ from torch import Tensor, fx
 from corank.compress.reduced.stages import Tail
 from corank.errors import InputError
 from corank.linalg import Nystrom
+from corank.linalg.row_selection import Method, RowSelection, select_rows
 from corank.measure import Batches, OnDevice, first_batch
 from corank.measure.heldout import HeldOut
 from corank.measure.labelling import check_labels
@@ -42,6 +43,7 @@ class Basis:
     vectors: Tensor
     energy: float
     samples: int
+    _selections: dict[tuple[int, int, Method], RowSelection] = field(default_factory=dict)
 
     @property
     def features(self) -> int:
@@ -59,6 +61,13 @@ class Basis:
         others[torch.arange(missing, device=known.device), axes] = 1
         complete = torch.linalg.qr(torch.cat([known.double(), others]).T).Q.T
         return torch.cat([known, complete[len(known) :].to(known.dtype)])
+
+    def selected(self, rank: int, count: int, method: Method) -> RowSelection:
+        """The features by which the leading directions are told best; each choice is made once."""
+        if (rank, count, method) not in self._selections:
+            basis = self.leading(rank).T.double()
+            self._selections[rank, count, method] = select_rows(basis, count, method=method)
+        return self._selections[rank, count, method]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -21,7 +21,7 @@ from corank.compress.reduced.stages import Tail
 from corank.compress.reduced.student import START, DenseLayer, DenseTail, layer_names, steps_of
 from corank.compress.reduced.windows import sampled_inputs, window_sizes
 from corank.linalg.row_selection import Method as SelectionName
-from corank.linalg.row_selection import RowSelection, select_rows
+from corank.linalg.row_selection import RowSelection
 
 BEGINNING = -1  # the start among the places of the stages
 
@@ -57,6 +57,7 @@ class Reduction:
 
     def __init__(self, tail: Tail, bases: Bases, ranks: Sequence[int], *, projected: int | None = None) -> None:
         self.tail = tail
+        self.bases = bases.layers
         self.names = layer_names([stage.label for stage in tail.stages])
         self.vectors = {
             place: basis.leading(rank) for place, (basis, rank) in enumerate(zip(bases.layers, ranks, strict=True))
@@ -109,7 +110,9 @@ class Reduction:
             selection: how features are chosen.
             dropout: share of them that training leaves out.
         """
-        chosen = [self._selected(place, size, selection) for place, size in enumerate(sizes)]
+        chosen = [
+            basis.selected(size.rank, size.rows, selection) for basis, size in zip(self.bases, sizes, strict=True)
+        ]
         inverses = [torch.linalg.pinv(self._basis(place, size)[rows.rows]) for place, (size, rows) in
                     enumerate(zip(sizes, chosen, strict=True))]  # fmt: skip
         factored = self.shape.is_factored(sizes)
@@ -159,9 +162,6 @@ class Reduction:
     def _basis(self, place: int, size: Size) -> Tensor:
         """`(D, R)` in float64."""
         return self.vectors[place][: size.rank].T.double()
-
-    def _selected(self, place: int, size: Size, selection: SelectionName) -> RowSelection:
-        return select_rows(self._basis(place, size), size.rows, method=selection)
 
     def _matrices(self, place: int, rows: Tensor, sizes: Sequence[Size], read: dict[int, Tensor]) -> dict[str, Tensor]:
         """Rows of the maps from what earlier layers hand on, by the names of these."""
