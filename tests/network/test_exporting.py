@@ -81,7 +81,7 @@ def test_what_rounding_explains_holds_for_single_precision_itself(name: str) -> 
     graph = capture(found.network, x)
     with torch.no_grad():
         outputs = graph(x)
-        allowed = exporting._explained_by_rounding(graph, x, outputs, 0)
+        allowed = exporting._explained_by_rounding(graph, [x], outputs, 0)
         exact = capture(found.network.double(), x.double())(x.double())
     assert 0 < float((outputs - exact).abs().max()) <= allowed < 1e-4 * float(outputs.abs().max())
 
@@ -93,10 +93,31 @@ def test_where_large_numbers_cancel_rounding_explains_more() -> None:
     x = 1000 + torch.rand(8, 50)
     outputs = network(x)
     graph = capture(network, x)
-    allowed = exporting._explained_by_rounding(graph, x, outputs, 0)
+    allowed = exporting._explained_by_rounding(graph, [x], outputs, 0)
     difference = float((outputs - network.double()(x.double())).abs().max())
     roundoff = torch.finfo(torch.float32).eps / 2
     assert 100 * roundoff * float(outputs.abs().max()) < difference <= allowed
+
+
+class Noisy(nn.Linear):
+    """Other outputs each time."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x) + torch.randn_like(x[:, :1])
+
+
+def test_a_network_with_chance_in_it_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="other outputs each time on the same inputs"):
+        export(Noisy(4, 3), tmp_path / "net.pt2", (4,))
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_samples_that_depend_on_each_other_do_not_allow_more(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Conv2d(2, 3, 3), nn.BatchNorm2d(3, track_running_stats=False), nn.Flatten()).eval()
+    said = export(network, tmp_path / "net.pt2", (2, 5, 5))
+    assert said.allowed_difference < 1e-4
 
 
 def changed_weight(write: Writer, kind: str, share: float) -> Writer:

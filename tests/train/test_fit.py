@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 from functools import partial
 from pathlib import Path
 
@@ -8,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from corank.errors import InputError
-from corank.train import Checkpoint, Cosine, CrossEntropy, EpochEnd, Steps, accuracy, fit
+from corank.network import capture
+from corank.train import Checkpoint, Cosine, CrossEntropy, Distillation, EpochEnd, Steps, accuracy, fit
 
 sgd = partial(torch.optim.SGD, lr=0.1, momentum=0.9)
 
@@ -252,6 +254,9 @@ def test_the_network_comes_back_in_its_modes_without_hooks_or_gradients(fails: b
     assert all(not module._forward_hooks for module in network.modules())
 
 
+FROZEN = nn.Linear(5, 2).requires_grad_(False)
+
+
 class Empty(list):
     """Batches that promise what they do not hold."""
 
@@ -268,8 +273,12 @@ class Empty(list):
         ({"batches": Empty()}, "no samples in epoch 1"),
         ({"objective": lambda network, x, y: network(x)}, r"scalar tensor, got torch.Size\(\[12, 2\]\)"),
         ({"objective": lambda network, x, y: 0.5}, "scalar tensor, got 0.5"),
-        ({"network": nn.Flatten()}, "none of the 0 parameters"),
-        ({"network": nn.Linear(5, 2).requires_grad_(False)}, "none of the 2 parameters requires a gradient"),
+        ({"network": nn.Flatten()}, "no parameter requires a gradient"),
+        ({"network": FROZEN}, "no parameter requires a gradient"),
+        (
+            {"network": FROZEN, "parameters": [{"params": list(FROZEN.parameters())}]},
+            "no parameter requires a gradient",
+        ),
     ],
 )
 def test_what_cannot_be_trained_is_refused(change: dict[str, object], expected: str) -> None:
@@ -277,3 +286,35 @@ def test_what_cannot_be_trained_is_refused(change: dict[str, object], expected: 
     with pytest.raises(InputError, match=expected) as caught:
         fit(settings.pop("network"), settings.pop("batches"), **settings)
     assert "\n" not in str(caught.value)
+
+
+def test_a_last_batch_of_one_sample_is_left_out_of_batch_statistics() -> None:
+    torch.manual_seed(0)
+    plain = nn.Sequential(nn.Linear(5, 4), nn.BatchNorm1d(4), nn.ReLU(), nn.Linear(4, 2))
+    network = capture(plain, torch.randn(2, 5))  # whose batch norm, other than the module's, takes one sample
+    whole = [(torch.randn(6, 5), torch.randint(2, (6,))) for _ in range(2)]
+    with_one = [*whole, (torch.randn(1, 5), torch.tensor([1]))]
+    both = [copy.deepcopy(network), copy.deepcopy(network)]
+    for trained, batches in zip(both, (whole, with_one), strict=True):
+        fit(trained, batches, epochs=1, optimiser=sgd)
+    for name, value in both[0].state_dict().items():
+        torch.testing.assert_close(both[1].state_dict()[name], value, rtol=0, atol=0)
+
+
+def test_batches_of_one_sample_are_trained_where_there_are_no_others() -> None:
+    network = nn.Linear(5, 2)
+    before = network.weight.detach().clone()
+    fit(network, [(torch.randn(1, 5), torch.tensor([1])) for _ in range(3)], epochs=1, optimiser=sgd)
+    assert not torch.equal(network.weight, before)
+
+
+def test_labels_are_whole_numbers_of_any_kind() -> None:
+    found = []
+    for kind in (torch.int64, torch.int32, torch.uint8):
+        torch.manual_seed(0)
+        network, (x, y) = nn.Linear(5, 2), (torch.randn(6, 5), torch.randint(2, (6,)))
+        for objective in (CrossEntropy(), Distillation(teacher=nn.Linear(5, 2).requires_grad_(False))):
+            fit(network, [(x, y.to(kind))], epochs=1, optimiser=sgd, objective=objective)
+        found.append(network.weight.detach())
+    assert torch.equal(found[0], found[1])
+    assert torch.equal(found[0], found[2])

@@ -14,7 +14,7 @@ from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from corank.errors import InputError
@@ -150,10 +150,19 @@ def _trainable(network: nn.Module, parameters: Parameters | None) -> list[Any]:
     chosen: list[Any] = list(network.parameters() if parameters is None else parameters)
     # Groups are copied: the optimiser and the schedule write into theirs.
     copies = [dict(item) if isinstance(item, dict) else item for item in chosen]
-    trainable = [item for item in copies if isinstance(item, dict) or item.requires_grad]
+    for group in copies:
+        if isinstance(group, dict):
+            group["params"] = _with_gradients(group["params"])
+    trainable = [item for item in copies if (item["params"] if isinstance(item, dict) else item.requires_grad)]
     if not trainable:
-        raise InputError(f"none of the {len(chosen)} parameters requires a gradient: nothing can be trained")
+        raise InputError("no parameter requires a gradient, so nothing can be trained: unfreeze some, or take 0 epochs")
     return trainable
+
+
+def _with_gradients(values: Any) -> list[Any]:
+    """Those of a group's parameters, or its only one, that are trained; pairs of names and parameters are kept."""
+    several = [values] if isinstance(values, Tensor) else list(values)
+    return [value for value in several if not isinstance(value, Tensor) or value.requires_grad]
 
 
 def _number_of(batches: Batches) -> int:

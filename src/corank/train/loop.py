@@ -91,6 +91,8 @@ class Loop:
         sums = _Sums()
         with _last_output(self.network) as outputs:
             for step, (x, y) in enumerate(drawn_with(derived_seed(self.seed, epoch, "data"), batches)):
+                if len(x) == 1 < sums.largest:  # a batch norm has no variance of it
+                    continue
                 progress = (epoch * self.steps + step + 0.5) / (self.epochs * self.steps)
                 rate = self._set_rates(schedule(min(progress, 1.0)))
                 where = f"epoch {epoch + 1}, step {step + 1}, learning rate {rate:.3g}"
@@ -165,12 +167,14 @@ class _Sums:
     hits: float | None = 0.0
     samples: int = 0
     labels: int = 0
+    largest: int = 0  # of the batches
 
     def add(self, loss: float, hits: float | None, samples: int, labels: int) -> None:
         self.loss += loss * samples
         self.hits = None if hits is None or self.hits is None else self.hits + hits
         self.samples += samples
         self.labels += labels
+        self.largest = max(self.largest, samples)
 
 
 @contextmanager

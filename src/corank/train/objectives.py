@@ -50,7 +50,7 @@ class CrossEntropy:
 
     def __call__(self, network: nn.Module, x: Tensor, y: Tensor) -> Tensor:
         """The mean cross-entropy on inputs `x` with labels `y`."""
-        return F.cross_entropy(network(x), y, label_smoothing=self.label_smoothing)
+        return F.cross_entropy(network(x), y.long(), label_smoothing=self.label_smoothing)
 
 
 @final
@@ -83,7 +83,7 @@ class Distillation:
         """The distillation loss of the student `network` on inputs `x` with labels `y`."""
         student = network(x)
         imitation = F.cross_entropy(student, self._probabilities(x))
-        return self.beta * imitation + (1 - self.beta) * F.cross_entropy(student, y)
+        return self.beta * imitation + (1 - self.beta) * F.cross_entropy(student, y.long())
 
     @torch.no_grad()
     def _probabilities(self, x: Tensor) -> Tensor:

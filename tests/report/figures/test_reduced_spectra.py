@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -58,3 +60,11 @@ def test_names_of_many_layers_stand_apart() -> None:
         )
         assert len(heights) == 20
         assert np.diff(heights).min() > 16  # a line of type with its leading
+
+
+def test_a_rank_whose_singular_value_is_too_small_to_be_drawn_has_no_dot() -> None:
+    result = make_reduction(1)
+    (layer,) = result.layers
+    values = [*layer.singular_values[: layer.rank - 1], *(1e-9 for _ in layer.singular_values[layer.rank - 1 :])]
+    figure = reduced_spectra(replace(result, layers=(replace(layer, singular_values=tuple(values)),)))
+    assert not marks(figure.svg, depth_colours(1)[0].light)

@@ -71,4 +71,4 @@ def _places(last: int, rank: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
     if not last:
         return np.zeros(0, dtype=np.int64)
     spaced = np.geomspace(1, last, _POINTS).round().astype(np.int64)
-    return np.union1d(spaced, [rank] if rank <= last else [])
+    return np.union1d(spaced, np.array([rank] if rank <= last else [], dtype=np.int64))
