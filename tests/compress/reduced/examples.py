@@ -61,6 +61,38 @@ class Summed(nn.Module):
         return self.last(torch.stack([x + x, z], 2).mean(2) + nn.functional.pad(z[:, ::2], (3, 0)))
 
 
+class Written(nn.Module):
+    """Functions of single numbers that are written out, within each other and beside an identity."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linears = nn.ModuleList([nn.Linear(4, 3) for _ in range(7)])
+        self.dropout = nn.Dropout(0.1)
+        self.last = nn.Linear(21, CLASSES)
+
+    def forward(self, x: Tensor) -> Tensor:
+        a, b, c, d, e, f, g = [linear(x) for linear in self.linears]
+        cubic = 0.5 * d * (1 + torch.tanh(0.8 * (d + 0.045 * d**3)))
+        gated = self.dropout(e) * torch.sigmoid(e.clone())
+        soft = nn.functional.softsign(g)
+        return self.last(torch.cat([
+            nn.functional.softsign(a), b * b, torch.div(c, 0.25, rounding_mode="floor"), cubic, gated + e,
+            torch.where(f > 0, f, 0.1 * f), soft * soft,
+        ], 1))  # fmt: skip
+
+
+def slopes() -> nn.Module:
+    """Rectifiers with a slope a channel, in front of and behind poolings, of which one is adaptive."""
+    net = nn.Sequential(
+        nn.Conv2d(2, 4, 3, padding=1), nn.PReLU(4), nn.MaxPool2d(2, 1), nn.PReLU(4), nn.Conv2d(4, 3, 2), nn.Softsign(),
+        nn.AdaptiveMaxPool2d((2, 3)), nn.Flatten(), nn.PReLU(18), nn.Linear(18, CLASSES),
+    )  # fmt: skip
+    for module in net:
+        if isinstance(module, nn.PReLU):
+            nn.init.uniform_(module.weight, 0.1, 0.9)
+    return net
+
+
 def vgg() -> nn.Module:
     """Max-poolings that overlap, are padded, dilated and rounded up; average pooling, flatten and dropout."""
     return nn.Sequential(
@@ -135,6 +167,8 @@ def ends_in_an_activation() -> nn.Module:
 BUILDERS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "activations": (Activations, (4,)),
     "summed": (Summed, (6,)),
+    "written": (Written, (4,)),
+    "slopes": (slopes, (2, 6, 7)),
     "vgg": (vgg, (2, 7, 7)),
     "pooled first": (pooled_first, (2, 6, 7)),
     "1-d": (one_d, (2, 24)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from typing import Any
 
 import torch
@@ -12,8 +13,7 @@ from torch import Tensor, fx
 from torch.nn import functional
 
 from corank.compress.reduced.stages import Stage
-from corank.compress.reduced.student import steps_of
-from corank.compress.reduced.windows import sampled_inputs, window_sizes
+from corank.compress.reduced.steps import step_of
 
 POOLS = {
     1: (torch.ops.aten.max_pool1d.default, functional.max_pool1d),
@@ -48,7 +48,8 @@ def stage_of(shape: tuple[int, ...], pools: list[dict[str, Any]], *, by_name: bo
     example, steps = torch.zeros(1, *shape), []
     for options in pools:
         node = graph.call_function(torch.ops.aten.leaky_relu.default, (node, 0.1))
-        steps.append(node)
+        before = tuple(example.shape[1:])
+        steps.append(step_of(node, None, before))
         target = POOLS[len(shape) - 1][0]
         kernel, *others = options.values()
         named = {name: value for name, value in options.items() if name != "kernel_size"}
@@ -57,7 +58,7 @@ def stage_of(shape: tuple[int, ...], pools: list[dict[str, Any]], *, by_name: bo
             if by_name
             else graph.call_function(target, (node, kernel, *others))
         )
-        steps.append(node)
+        steps.append(step_of(node, None, before))
         example = pooled(example, options)
     return Stage(
         label="pool", index=None, source=source, steps=tuple(steps), end=node, shape_in=shape,
@@ -84,13 +85,13 @@ def test_a_window_holds_the_places_that_torch_takes_the_maximum_of(
     assume(possible(shape, options))
     stage = stage_of(shape, [options], by_name=by_name)
     rows = torch.arange(stage.features)
-    places = sampled_inputs(stage, rows)
+    places = stage.sampled(rows)[0].reshape(len(rows), -1)
     lit = torch.eye(math.prod(shape)).reshape(-1, *shape)  # each place alone above the others
     seen = pooled(lit, options).flatten(1) > 0  # (places, outputs)
     found = torch.zeros_like(seen)
     found[places, rows[:, None]] = True
     assert torch.equal(found, seen)
-    assert places.shape[1] == math.prod(window_sizes(stage)) == math.prod(options["kernel_size"])
+    assert places.shape[1] == stage.window == math.prod(options["kernel_size"])
     x = torch.rand(1, *shape)
     maximum, index = pooled(x, options, return_indices=True)
     flat = index.flatten(2) + math.prod(shape[1:]) * torch.arange(shape[0])[None, :, None]
@@ -110,7 +111,36 @@ def test_poolings_after_each_other_are_done_on_the_samples(data: st.DataObject, 
     chosen = data.draw(st.lists(st.integers(0, stage.features - 1), min_size=1, max_size=5, unique=True))
     rows = torch.tensor(chosen)
     x = torch.randn(3, *shape)
-    values = x.flatten(1)[:, sampled_inputs(stage, rows).flatten()]
-    for step in steps_of(stage.steps, window_sizes(stage)):
+    places, steps = stage.sampled(rows)
+    values = x.flatten(1)[:, places]
+    for step in steps:
         values = step(values)
     assert torch.equal(values, stage.finished(x.flatten(1))[:, rows])
+
+
+@MORE
+@given(st.data(), st.integers(1, 3))
+def test_adaptive_windows_are_torch_s_own(data: st.DataObject, dimensions: int) -> None:
+    lengths = data.draw(st.lists(st.integers(1, 7), min_size=dimensions, max_size=dimensions))
+    outputs = data.draw(st.lists(st.integers(1, 4), min_size=dimensions, max_size=dimensions))
+    pooling = getattr(functional, f"adaptive_max_pool{dimensions}d")
+    target = getattr(torch.ops.aten, f"adaptive_max_pool{dimensions}d").default
+    graph = fx.Graph()
+    source = graph.placeholder("x")
+    node = graph.call_function(operator.getitem, (graph.call_function(target, (source, outputs)), 0))
+    shape = (2, *lengths)
+    step = step_of(node, None, shape)
+    x = torch.rand(3, *shape)
+    expected = pooling(x, outputs)
+    torch.testing.assert_close(step(x), expected, rtol=0, atol=0)
+    assert step.shape_after(shape) == expected.shape[1:]
+    rows = torch.randperm(expected[0].numel(), generator=torch.Generator().manual_seed(0))
+    places = step.inputs(rows, shape)
+    assert places.shape == (len(rows), step.width)
+    sampled = step.sampled(places.flatten(), shape)
+    assert torch.equal(sampled(x.flatten(1)[:, places.flatten()]), expected.flatten(1)[:, rows])
+    lit = torch.eye(math.prod(shape)).reshape(-1, *shape)
+    seen = pooling(lit, outputs).flatten(1)[:, rows] > 0
+    found = torch.zeros_like(seen)
+    found[places, torch.arange(len(rows))[:, None]] = True
+    assert torch.equal(found, seen)

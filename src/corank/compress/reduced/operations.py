@@ -1,13 +1,14 @@
 """Which operations of a graph a reduced-order network knows: linear, element by element, pooling, or no change at all.
 
 Daulbaev, "Applications of Differential Equations and Reduced-Order Modeling for Deep Learning", section 5.3:
-convolutions, batch norm, average pooling and additions are linear maps, activations act element by element, and a
-max-pooling is done after its inputs were sampled.
+convolutions, batch norm, average pooling and additions are linear maps, activations act element by element, written out
+in several operations or not, and a max-pooling is done after its inputs were sampled.
 """
 
 from __future__ import annotations
 
 import operator
+from dataclasses import dataclass
 
 from torch import Tensor, fx
 from torch.fx.node import map_arg
@@ -38,7 +39,28 @@ ELEMENTWISE = {
     "square", "pow", "sqrt", "exp", "log", "log1p", "sin", "cos", "erf", "threshold", "tanhshrink", "softshrink",
     "hardshrink",
 }  # fmt: skip
+POINTWISE = ELEMENTWISE | {
+    "add", "sub", "rsub", "mul", "div", "neg", "reciprocal", "rsqrt", "sign", "maximum", "minimum", "where", "gt", "ge",
+    "lt", "le", "floor", "ceil", "round", "trunc",
+}  # fmt: skip
+"""Operations of one or several values that act on single numbers."""
+
 POOLING = {"max_pool1d", "max_pool2d", "max_pool3d"}
+ADAPTIVE = {"adaptive_max_pool1d", "adaptive_max_pool2d", "adaptive_max_pool3d"}
+"""Poolings that return the places of the maxima, too."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Composed:
+    """A function of single numbers that is written out in several operations, as in `x / (1 + abs(x))`.
+
+    Attributes:
+        source: the value that it is applied to.
+        nodes: the operations in their order; the last one gives the result.
+    """
+
+    source: fx.Node
+    nodes: tuple[fx.Node, ...]
 
 
 def is_linear(node: fx.Node, data: set[fx.Node]) -> bool:
@@ -78,7 +100,7 @@ def is_elementwise(node: fx.Node, data: set[fx.Node]) -> bool:
     if _from_data(node, data) != [node.args[0]]:
         return False
     if kind_of(node) == "prelu":
-        return slopes_of(node).numel() == 1
+        return slopes_of(node).numel() > 0
     return kind_of(node) in ELEMENTWISE and len(node.all_input_nodes) == 1
 
 
@@ -91,9 +113,45 @@ def slopes_of(prelu: fx.Node) -> Tensor:
     return found
 
 
+def composed_of(node: fx.Node, data: set[fx.Node]) -> Composed | None:
+    """The function of single numbers that ends at an operation; None where there is none.
+
+    Its operations have no inputs but each other, numbers that are written there, and one value.
+
+    Args:
+        node: whose inputs are several values, or one several times.
+        data: what comes from the data.
+    """
+    order = {other: number for number, other in enumerate(node.graph.nodes)}
+    nodes: list[fx.Node] = []
+    inputs = {node}
+    while inputs == {node} or len(inputs) > 1:
+        last = max(inputs, key=order.__getitem__)
+        is_written_out = kind_of(last) in POINTWISE or is_unchanged(last)
+        if not is_written_out or not data.issuperset(last.all_input_nodes):
+            return None
+        inputs = inputs - {last} | set(last.all_input_nodes)
+        nodes.append(last)
+    return Composed(source=inputs.pop(), nodes=tuple(reversed(nodes)))
+
+
 def is_pooling(node: fx.Node, data: set[fx.Node]) -> bool:
     """Whether an operation takes maxima over windows of one input."""
-    return kind_of(node) in POOLING and node.args[0] in data
+    pooling = pooling_of(node)
+    return pooling is not None and pooling.args[0] in data
+
+
+def pooling_of(node: fx.Node) -> fx.Node | None:
+    """The max-pooling whose result a value is; None where it is none."""
+    if kind_of(node) == "getitem" and node.args[1] == 0:
+        pooling = node.args[0]
+        return pooling if isinstance(pooling, fx.Node) and kind_of(pooling) in ADAPTIVE else None
+    return node if kind_of(node) in POOLING else None
+
+
+def hands_on(node: fx.Node) -> bool:
+    """Whether an operation stands for the value it was given, until its result is read."""
+    return is_unchanged(node) or kind_of(node) in ADAPTIVE
 
 
 def _from_data(node: fx.Node, data: set[fx.Node]) -> list[fx.Node]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from math import prod
 
 import torch
 from torch import Tensor
@@ -18,8 +17,7 @@ from corank.compress.reduced.affine import AffineMap
 from corank.compress.reduced.bases import Bases
 from corank.compress.reduced.sizes import Shape, Size
 from corank.compress.reduced.stages import Tail
-from corank.compress.reduced.student import START, DenseLayer, DenseTail, layer_names, steps_of
-from corank.compress.reduced.windows import sampled_inputs, window_sizes
+from corank.compress.reduced.student import START, DenseLayer, DenseTail, layer_names
 from corank.linalg.row_selection import Method as SelectionName
 from corank.linalg.row_selection import RowSelection
 
@@ -89,7 +87,7 @@ class Reduction:
         projection = self.vectors.get(BEGINNING)
         return Shape(
             features=tuple(stage.features for stage in self.tail.stages),
-            windows=tuple(prod(window_sizes(stage)) for stage in self.tail.stages),
+            windows=tuple(stage.window for stage in self.tail.stages),
             sources=self.sources[:-1],
             start=self.tail.features,
             projected=None if projection is None else len(projection),
@@ -118,14 +116,14 @@ class Reduction:
         factored = self.shape.is_factored(sizes)
         read = {place: inverse for place, inverse in enumerate(inverses) if not factored[place]}
         like = self.vectors[0]
-        inputs = [sampled_inputs(stage, rows.rows.cpu()).flatten().to(like.device)
-                  for stage, rows in zip(self.tail.stages, chosen, strict=True)]  # fmt: skip
+        sampled = [stage.sampled(rows.rows.cpu()) for stage, rows in zip(self.tail.stages, chosen, strict=True)]
+        inputs = [places.to(like.device) for places, _ in sampled]
         layers: dict[str, DenseLayer] = {}
-        for place, stage in enumerate(self.tail.stages):
+        for place, (_, steps) in enumerate(sampled):
             layers[self.names[place]] = DenseLayer(
                 self._matrices(place, inputs[place], sizes, read),
                 self.maps[place].offset()[inputs[place]],
-                steps_of(stage.steps, window_sizes(stage)),
+                steps,
                 inverses[place].to(like.dtype) if factored[place] else None,
                 dropout,
             )
@@ -151,7 +149,7 @@ class Reduction:
         layers = {}
         for place, (stage, size) in enumerate(zip(self.tail.stages, sizes, strict=True)):
             coordinates = like.new_zeros(size.rank, size.rows) if factored[place] else None
-            steps = steps_of(stage.steps, window_sizes(stage))
+            _, steps = stage.sampled(torch.arange(size.rows))
             layers[self.names[place]] = DenseLayer(
                 zeros(place, size.width), like.new_zeros(size.width), steps, coordinates
             )

@@ -8,20 +8,26 @@ linear value that is read more than once, as the stream of a pre-activation resi
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor, fx
 
 from corank.compress.reduced.operations import (
+    ADAPTIVE,
     RESHAPING,
     SPLITTING,
+    Composed,
+    composed_of,
+    hands_on,
     is_elementwise,
     is_linear,
     is_pooling,
-    is_unchanged,
 )
-from corank.compress.reduced.student import Applied
+from corank.compress.reduced.steps import Sampled, Step, step_of
 from corank.errors import InputError
 from corank.network import Layers
 from corank.network.layers import is_size, kind_of
@@ -44,7 +50,7 @@ class Stage:
     label: str
     index: int | None
     source: fx.Node
-    steps: tuple[fx.Node, ...]
+    steps: tuple[Step, ...]
     end: fx.Node
     shape_in: tuple[int, ...]
     shape: tuple[int, ...]
@@ -58,8 +64,31 @@ class Stage:
         """Values `(B, D)` at the end for such values at the source."""
         values = rows.reshape(len(rows), *self.shape_in)
         for step in self.steps:
-            values = Applied(step)(values)
+            values = step(values)
         return values.flatten(1)
+
+    @property
+    def window(self) -> int:
+        """How many numbers of the source make one of the end."""
+        return math.prod(step.width for step in self.steps)
+
+    def sampled(self, rows: Tensor) -> tuple[Tensor, list[Sampled]]:
+        """The places of which chosen features of the end are made, and the steps from samples there to these.
+
+        Args:
+            rows: `(P,)` places in the flattened end.
+
+        Returns:
+            `(P * window,)` places in the flattened source, and the steps on samples in this order.
+        """
+        shapes = [self.shape_in]
+        for step in self.steps:
+            shapes.append(step.shape_after(shapes[-1]))
+        places, steps = rows, list[Sampled]()
+        for step, shape in reversed(list(zip(self.steps, shapes, strict=False))):
+            places = step.inputs(places, shape).flatten()
+            steps.insert(0, step.sampled(places, shape))
+        return places, steps
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -105,23 +134,20 @@ def tail_of(layers: Layers, start: fx.Node) -> Tail:
     if outputs is None or len(outputs) != 1:
         shape = "without the batch in front" if outputs is None else f"of shape {('B', *outputs)}"
         raise InputError(f"a reduced-order network gives logits (B, classes), this network's output is {shape}")
-    unknown = unsupported(layers, start)
-    if unknown:
-        raise InputError(_refusal(layers, unknown))
-    data, values = _data_after(layers, start), {start: start}
+    flow = _Flow(layers, start)
+    if flow.unknown:
+        raise InputError(_refusal(layers, flow.unknown))
+    values, readers = {start: start}, flow.readers()
     chains: dict[fx.Node, list[fx.Node]] = {}  # by the last value of each; its first is the source
-    readers = _readers(layers, data)
-    for node in layers.nodes:
-        if node not in data or node is start:
-            continue
-        given = [values[source] for source in node.all_input_nodes if source in data]
-        values[node] = given[0] if is_unchanged(node) else node
-        if is_elementwise(node, data) or is_pooling(node, data):
-            chain = chains.pop(given[0]) if given[0] in chains and readers[given[0]] == 1 else [given[0]]
+    for node in flow.nodes:
+        source = values[flow.inputs(node)[0]]
+        values[node] = source if hands_on(node) else node
+        if flow.is_step(node):
+            chain = chains.pop(source) if source in chains and readers[source] == 1 else [source]
             chains[node] = [*chain, node]
         elif _is_shared(node, readers[node]) and values[node] is node:
             chains[node] = [node]
-    stages = (_stage(layers, chain) for chain in chains.values())
+    stages = (_stage(layers, chain, flow.composed) for chain in chains.values())
     output = values[layers.network.output_node]
     label = None if start.op == "placeholder" else layers.point(start).label
     return Tail(
@@ -130,29 +156,81 @@ def tail_of(layers: Layers, start: fx.Node) -> Tail:
     )  # fmt: skip
 
 
-def unsupported(layers: Layers, start: fx.Node) -> list[fx.Node]:
-    """The operations after a point that no reduced-order network has, in the order of computation."""
-    data = _data_after(layers, start)
-    return [
-        node
-        for node in layers.nodes
-        if node in data and node is not start and not (_is_known(node, data) and _has_samples_apart(layers, node))
-    ]
+class _Flow:
+    """What follows a point, and which operations there belong together.
 
+    Attributes:
+        data: the start and every value that depends on it and on which the output depends, sizes left out, and what
+            only functions are written with that belong together.
+        composed: these functions, by their last operation.
+    """
 
-def _is_known(node: fx.Node, data: set[fx.Node]) -> bool:
-    return is_linear(node, data) or is_elementwise(node, data) or is_pooling(node, data) or is_unchanged(node)
+    def __init__(self, layers: Layers, start: fx.Node) -> None:
+        self.layers = layers
+        self.start = start
+        self.composed: dict[fx.Node, Composed] = {}
+        self.data = self._reached()
+        found = {node: composed_of(node, self.data) for node in self.unknown}
+        self.composed = {node: one for node, one in found.items() if one is not None}
+        self.data = self._reached()
 
+    @property
+    def nodes(self) -> list[fx.Node]:
+        """All but the start, in the order of computation."""
+        return [node for node in self.layers.nodes if node in self.data and node is not self.start]
 
-def _has_samples_apart(layers: Layers, node: fx.Node) -> bool:
-    """Whether the batch is in front; means over it, or dimensions folded into it, have none there."""
-    return layers.shapes[node] is not None or kind_of(node) in SPLITTING
+    @property
+    def unknown(self) -> list[fx.Node]:
+        """The operations that no reduced-order network has."""
+        return [node for node in self.nodes if not (self._is_known(node) and self._has_samples_apart(node))]
+
+    def inputs(self, node: fx.Node) -> list[fx.Node]:
+        """What an operation reads of the data."""
+        if node in self.composed:
+            return [self.composed[node].source]
+        return [source for source in node.all_input_nodes if source in self.data]
+
+    def is_step(self, node: fx.Node) -> bool:
+        """Whether an operation is an activation or a max-pooling."""
+        return node in self.composed or is_pooling(node, self.data) or is_elementwise(node, self.data)
+
+    def readers(self) -> dict[fx.Node, int]:
+        """How many operations read a value, through copies of it too; the output counts as one."""
+        readers = dict.fromkeys(self.data, 0)
+        readers[self.layers.network.output_node] += 1
+        for node in reversed(self.nodes):
+            for source in self.inputs(node):
+                readers[source] += readers[node] if hands_on(node) else 1
+        return readers
+
+    def _is_known(self, node: fx.Node) -> bool:
+        return self.is_step(node) or is_linear(node, self.data) or hands_on(node)
+
+    def _has_samples_apart(self, node: fx.Node) -> bool:
+        """Whether the batch is in front; means over it, or dimensions folded into it, have none there."""
+        return self.layers.shapes[node] is not None or kind_of(node) in SPLITTING | ADAPTIVE
+
+    def _reached(self) -> set[fx.Node]:
+        needed, waiting = set[fx.Node](), [self.layers.network.output_node]
+        while waiting:
+            node = waiting.pop()
+            if node not in needed:
+                needed.add(node)
+                waiting.extend(() if node is self.start else self._read_by(node))
+        found = {self.start}
+        for node in self.layers.nodes:
+            if node in needed and not is_size(node) and any(source in found for source in self._read_by(node)):
+                found.add(node)
+        return found
+
+    def _read_by(self, node: fx.Node) -> list[fx.Node]:
+        return [self.composed[node].source] if node in self.composed else node.all_input_nodes
 
 
 def last_supported(layers: Layers) -> fx.Node | None:
     """The earliest point after which a network can be reduced; None where there is none with a stage behind it."""
     for start in (layers.network.input_node, *layers.legal_cuts):
-        if not unsupported(layers, start):
+        if not _Flow(layers, start).unknown:
             return start if tail_of(layers, start).stages else None
     return None
 
@@ -166,42 +244,16 @@ def _refusal(layers: Layers, unknown: list[fx.Node]) -> str:
     return f"a reduced-order network has no operation such as {named}; {offered}"
 
 
-def _data_after(layers: Layers, start: fx.Node) -> set[fx.Node]:
-    """The start and every value that depends on it and on which the output depends, sizes left out."""
-    needed, waiting = set(), [layers.network.output_node]
-    while waiting:
-        node = waiting.pop()
-        if node not in needed:
-            needed.add(node)
-            waiting.extend(() if node is start else node.all_input_nodes)
-    found = {start}
-    for node in layers.nodes:
-        if node in needed and not is_size(node) and any(source in found for source in node.all_input_nodes):
-            found.add(node)
-    return found
-
-
-def _readers(layers: Layers, data: set[fx.Node]) -> dict[fx.Node, int]:
-    """How many operations read a value, through copies of it too; the output counts as one."""
-    readers: dict[fx.Node, int] = {}
-    for node in reversed(layers.nodes):
-        if node in data:
-            users = [user for user in node.users if user in data]
-            own = sum(readers[user] if is_unchanged(user) else 1 for user in users)
-            readers[node] = own + (node is layers.network.output_node)
-    return readers
-
-
 def _is_shared(node: fx.Node, readers: int) -> bool:
     return readers > 1 and kind_of(node) not in RESHAPING
 
 
-def _stage(layers: Layers, chain: list[fx.Node]) -> Stage:
-    source, *steps = chain
-    end = chain[-1]
+def _stage(layers: Layers, chain: list[fx.Node], composed: Mapping[fx.Node, Composed]) -> Stage:
+    source, end = chain[0], chain[-1]
     point = layers.point(end)
     return Stage(
-        label=point.label, index=point.index, source=source, steps=tuple(steps), end=end,
+        label=point.label, index=point.index, source=source, end=end,
+        steps=tuple(step_of(node, composed.get(node), _shape(layers, given)) for given, node in pairwise(chain)),
         shape_in=_shape(layers, source), shape=_shape(layers, end),
     )  # fmt: skip
 

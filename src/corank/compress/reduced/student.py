@@ -7,53 +7,15 @@ carry the names of the layers that they stand for.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from keyword import iskeyword
 
-import torch
-from torch import Tensor, fx, nn
-from torch.nn import functional
+from torch import Tensor, nn
 
-from corank.compress.reduced.operations import POOLING, slopes_of
-from corank.network.layers import kind_of
+from corank.compress.reduced.steps import Sampled
 
 START = "start"
 OF_A_SMALL_NETWORK = re.compile(r"^ron\d*\.layers\.")  # its layers keep their names when it is reduced again
-Step = Callable[[Tensor], Tensor]
-
-
-class Applied:
-    """An element-wise operation of a graph with the options that it had there."""
-
-    def __init__(self, node: fx.Node) -> None:
-        self.operation = node.target
-        self.options = node.args[1:]
-        self.named = dict(node.kwargs)
-        if kind_of(node) == "prelu":
-            self.operation, self.options = torch.ops.aten.leaky_relu.default, (float(slopes_of(node).detach()),)
-
-    def __call__(self, values: Tensor) -> Tensor:
-        """The operation on values of any shape."""
-        return self.operation(values, *self.options, **self.named)  # type: ignore[no-any-return, operator]
-
-
-class Neighbours:
-    """The maximum of so many neighbours along a row."""
-
-    def __init__(self, count: int) -> None:
-        self.count = count
-
-    def __call__(self, values: Tensor) -> Tensor:
-        """`(B, n)` to `(B, n / count)`."""
-        return functional.max_pool1d(values, self.count)
-
-
-def steps_of(nodes: Sequence[fx.Node], windows: Sequence[int]) -> list[Step]:
-    """The activations and poolings of a stage on sampled values, windows side by side."""
-    return [
-        Neighbours(window) if kind_of(node) in POOLING else Applied(node)
-        for node, window in zip(nodes, windows, strict=True)
-    ]
 
 
 class DenseLayer(nn.Module):
@@ -71,7 +33,7 @@ class DenseLayer(nn.Module):
         self,
         maps: Mapping[str, Tensor],
         bias: Tensor,
-        steps: Sequence[Step] = (),
+        steps: Sequence[Sampled] = (),
         coordinates: Tensor | None = None,
         dropout: float = 0.0,
     ) -> None:
@@ -81,6 +43,7 @@ class DenseLayer(nn.Module):
         self.maps = nn.ModuleDict({name: linear(matrix, added) for (name, matrix), added in pairs})
         self.normalisation: nn.Module = nn.Identity()
         self.steps = list(steps)
+        self.slopes = nn.ModuleList(step for step in steps if isinstance(step, nn.Module))
         self.dropout = nn.Dropout(dropout) if dropout else nn.Identity()
         self.coordinates = nn.Identity() if coordinates is None else linear(coordinates)
 
