@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from corank.compress.reduced.allocation import Allocation, allocations
-from corank.compress.reduced.bases import Bases, Recorded, measure_bases
+from corank.compress.reduced.bases import SKETCH_SIZE, Bases, Recorded, measure_bases
 from corank.compress.reduced.reduction import Reduced, Reduction
 from corank.compress.reduced.refit import refit
 from corank.compress.reduced.sizes import Size
@@ -75,16 +75,24 @@ class Measured:
         batches: of training data, in random order.
         layers: after which the endings begin, in the order of computation.
         samples: that are read.
+        sketch_size: directions of each layer that are known, at most.
     """
 
-    def __init__(self, network: nn.Module, batches: Batches, layers: Sequence[str | int], samples: int) -> None:
+    def __init__(
+        self,
+        network: nn.Module,
+        batches: Batches,
+        layers: Sequence[str | int],
+        samples: int,
+        sketch_size: int = SKETCH_SIZE,
+    ) -> None:
         x, _ = next(iter(batches))
         self.graph = capture(network, x[:2])
         points = Layers(self.graph, x.shape[1:])
         halves = {str(layer): cut(self.graph, layer, x[:2]) for layer in layers}
         tails = {layer: tail_of(points, points.node(one.point)) for layer, one in halves.items()}
         whole = next(iter(tails.values()))
-        bases = measure_bases(whole, batches, samples=samples, start=True, record=True)
+        bases = measure_bases(whole, batches, samples=samples, sketch_size=sketch_size, start=True, record=True)
         assert bases.start is not None
         assert bases.recorded is not None
         known = {whole.start: bases.start} | {
@@ -114,14 +122,24 @@ def places(network: nn.Module, shape: tuple[int, ...], multiply_adds: float, cou
 
 
 def within_budget(
-    network: nn.Module, batches: Batches, multiply_adds: float, *, count: int, samples: int, multiple: int = 8
+    network: nn.Module,
+    batches: Batches,
+    multiply_adds: float,
+    *,
+    count: int,
+    samples: int,
+    sketch_size: int = SKETCH_SIZE,
+    multiple: int = 8,
 ) -> dict[str, GraphNetwork]:
-    """RONs from the last places that such a cost reaches, as wide as it allows, by a description."""
+    """RONs from the last places that such a cost reaches, as wide as it allows, by a description.
+
+    Each place is measured by itself, so that as many of its samples as can be are kept to fit maps to.
+    """
     x, _ = next(iter(batches))
     shape = tuple(x.shape[1:])
     found: dict[str, GraphNetwork] = {}
-    measured = Measured(network, batches, places(network, shape, multiply_adds, count), samples)
-    for layer, ending in measured.endings.items():
+    for layer in places(network, shape, multiply_adds, count):
+        (ending,) = Measured(network, batches, [layer], samples, sketch_size).endings.values()
         best = ending.within(multiply_adds - cost(ending.halves.pre, shape).multiply_adds, multiple)
         if best is not None:
             read = "all features" if best.projected is None else f"{best.projected} directions"

@@ -4,8 +4,9 @@ Daulbaev 2023, sec. 5.4.2, with 6 epochs a round instead of 50, at the first num
 times fewer multiply-adds on MNIST. Beside each other, with as many epochs in all: the thesis' way (the recipe
 `ron/figure2`: rounds of reducing and training from labels, interpolated maps, as many features as directions, step
 sizes 1e-3 and 5e-4), `RON(iterations=...)` with fitted maps, 1.5 features a direction and distillation, the same in one
-round, a new network of these widths, and the whole one, trained on. All but the thesis' rounds, which go on in their
-steps, are as wide as eight times fewer multiply-adds allow. What is finished is kept in the store of results.
+round, that with batch norms and dropout, a new network of these widths, and the whole one, trained on. All but the
+thesis' rounds, which go on in their steps, are as wide as eight times fewer multiply-adds allow. What is finished is
+kept in the store of results.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ TEACHER_EPOCHS = 15
 ROWS = 1.5
 SAMPLES = 10_000
 RATE = 1e-3
+DROPOUT = 0.05
 REDUCTIONS = 15  # of the thesis' curve
 
 
@@ -75,6 +77,7 @@ class Contest:
         ways: dict[str, Callable[[Teacher], dict[str, Any]]] = {
             "fitted, in turns": self.in_turns,
             "fitted, at once": self.at_once,
+            "fitted, at once, regularised": self.regularised,
             "new, of these widths": self.new,
             "thesis, in turns": self.thesis,
             "whole, trained on": self.trained_on,
@@ -115,13 +118,17 @@ class Contest:
         """Reduced once, and distilled for as many epochs."""
         return self.reduced(teacher, self.share, 1)
 
-    def reduced(self, teacher: Teacher, share: float, rounds: int) -> dict[str, Any]:
+    def regularised(self, teacher: Teacher) -> dict[str, Any]:
+        """The same with batch norms, a little dropout and larger steps."""
+        return self.reduced(teacher, self.share, 1, batch_norm=True, dropout=DROPOUT, head_rate=2 * RATE)
+
+    def reduced(self, teacher: Teacher, share: float, rounds: int, **more: Any) -> dict[str, Any]:
         """A share of each width is left in so many rounds each."""
         epochs = 2 * self.epochs * self.rounds // rounds
+        options = {"head_rate": RATE, **more}
         compressor = RON(
-            factor=ROWS / share, rows=ROWS, samples=SAMPLES, iterations=rounds, epochs=epochs, head_rate=RATE,
-            seed=self.seed,
-        )  # fmt: skip
+            factor=ROWS / share, rows=ROWS, samples=SAMPLES, iterations=rounds, epochs=epochs, seed=self.seed, **options
+        )
         data = teacher.data
         batches = Batches(data.train, BATCH_SIZE, shuffle=True, seed=self.seed)
         small = compressor.compress(teacher.network, batches, validation=Batches(data.validation, 500))

@@ -47,7 +47,9 @@ def main() -> None:
     options = arguments(
         (__doc__ or "").splitlines()[0],
         threads=1,
-        samples=4096,
+        samples=12000,
+        sketch=1792,
+        table_samples=4096,
         validation=2000,
         test=10000,
         places=3,
@@ -75,7 +77,7 @@ def main() -> None:
 
 def key(name: str, options: Any) -> str:
     """Where the store keeps a part of this."""
-    told = (options.samples, options.validation, options.test, options.places, options.rivals)
+    told = (options.samples, options.sketch, options.validation, options.test, options.places, options.rivals)
     return "-".join(str(part) for part in (f"benchmarks/training_free_ron/{name}", *told))
 
 
@@ -126,7 +128,9 @@ def candidates(network: nn.Module, data: Dataset, ratio: float, options: Any) ->
     """Networks of so many times fewer multiply-adds, by a name, with their methods."""
     most = cost(network, data.shape).multiply_adds / ratio
     batches = Batches(data.train, BATCH, shuffle=True)
-    made = within_budget(network, batches, most, count=options.places, samples=options.samples)
+    made = within_budget(
+        network, batches, most, count=options.places, samples=options.samples, sketch_size=options.sketch
+    )
     found: dict[str, tuple[nn.Module, str]] = {f"RON {label}": (one, "RON") for label, one in made.items()}
     for kind in get_args(Kind) if options.rivals else ():
         found[f"SVD, {kind}"] = (truncated(network, data, most, kind), "SVD")
@@ -141,7 +145,7 @@ def table(network: nn.Module, data: Dataset, options: Any, store: Store) -> list
 
     def rows(firsts: tuple[int, ...]) -> dict[str, Any]:
         batches = Batches(data.train, BATCH, shuffle=True)
-        measured = Measured(network, batches, [first - 1 for first in firsts], options.samples)
+        measured = Measured(network, batches, [first - 1 for first in firsts], options.table_samples)
         return {"rows": rows_from(measured, data)}
 
     found: list[dict[str, Any]] = []

@@ -181,17 +181,12 @@ def test_a_network_whose_graph_cannot_be_had_is_refused_before_the_work(corank: 
         assert_refused(said, "cannot be captured")
 
 
-# The published costs, to the printed digit (Cui et al. 2020, Active Subspace of Neural Networks, Tables 2 and 4)
+# Published costs, to the printed digit (Cui et al. 2020, Active Subspace of Neural Networks, Tables 2 and 4); those of
+# the other cuts are asked of `forecast` itself, by its own tests
 
-VGG, RESNET = ("76.45", "398.14"), ("6.59", "252.89")
-VGG_HEAD, RESNET_HEAD = ("3.18", "0.83"), ("1.61", "0.42")
 PUBLISHED = [
-    ("vgg19", 5, VGG, ("2.12", "115.02"), VGG_HEAD),
-    ("vgg19", 6, VGG, ("4.38", "152.76"), VGG_HEAD),
-    ("vgg19", 7, VGG, ("6.63", "190.51"), VGG_HEAD),
-    ("resnet110", 61, RESNET, ("1.15", "140.82"), RESNET_HEAD),
-    ("resnet110", 67, RESNET, ("1.37", "154.98"), RESNET_HEAD),
-    ("resnet110", 73, RESNET, ("1.58", "169.13"), RESNET_HEAD),
+    ("vgg19", 5, ("76.45", "398.14"), ("2.12", "115.02"), ("3.18", "0.83")),
+    ("resnet110", 61, ("6.59", "252.89"), ("1.15", "140.82"), ("1.61", "0.42")),
 ]
 
 

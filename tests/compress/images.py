@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from corank.compress import RON, RONetwork
+from corank.network import GraphNetwork, capture
 
 Data = list[tuple[Tensor, Tensor]]
 
@@ -61,9 +62,15 @@ def net() -> nn.Sequential:
     return copy.deepcopy(trained())
 
 
+@cache
+def graph() -> GraphNetwork:
+    """The network, captured once for all: that takes as long as reducing it."""
+    return capture(net(), data()[0][0])
+
+
 def small(network: nn.Module | None = None, given: Data | None = None, **options: Any) -> RONetwork:
     settings, batches = {"epochs": 0, **options}, given or data()
-    return RON(**settings).compress(net() if network is None else network, batches, validation=batches[:3])
+    return RON(**settings).compress(graph() if network is None else network, batches, validation=batches[:3])
 
 
 def logits(network: nn.Module) -> Tensor:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from corank.compress import ASNet, ASNetwork
+from corank.network import GraphNetwork, capture
 
 Data = list[tuple[Tensor, Tensor]]
 
@@ -44,13 +45,19 @@ def data() -> Data:
     return list(zip(x.split(32), y.split(32), strict=True))
 
 
+@cache
+def graph() -> GraphNetwork:
+    """The network, captured once for all: that takes as long as compressing it."""
+    return capture(net(), data()[0][0])
+
+
 def inputs(batches: Data) -> Tensor:
     return torch.cat([x for x, _ in batches])
 
 
 def small(**options: Any) -> ASNetwork:
     settings = {"layer": "1", "rank": 4, "order": 2, "epochs": 1, **options}
-    return ASNet(**settings).compress(net(), data())
+    return ASNet(**settings).compress(graph(), data())
 
 
 @cache

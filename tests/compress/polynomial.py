@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from functools import cache
 from itertools import combinations_with_replacement
 
 import torch
 from torch import Tensor, nn
+
+from corank.network import GraphNetwork, capture
 
 FEATURES = 9
 INPUTS = 4
@@ -47,6 +50,12 @@ def network(rank: int, order: int, ratio: float = 1.0, dtype: torch.dtype = torc
     mix.bias.data = ratio * (1 + torch.rand(FEATURES, generator=chance))
     made = nn.Sequential(first, nn.Tanh(), mix, Polynomial(rank, order, mix.bias.data, spread=3.0))
     return made.to(dtype)
+
+
+@cache
+def graph(rank: int, order: int, ratio: float = 1.0) -> GraphNetwork:
+    """The same, captured once for all: its many terms take long."""
+    return capture(network(rank, order, ratio), torch.zeros(2, INPUTS))
 
 
 def data(batches: int = 16, size: int = 64, dtype: torch.dtype = torch.float32) -> list[tuple[Tensor, Tensor]]:

@@ -17,12 +17,12 @@ from corank.train.evaluate import predict
 
 from ..network.architectures import build
 from . import polynomial
-from .plane import data, inputs, net, small, untuned
+from .plane import data, graph, inputs, net, small, untuned
 
 
 @pytest.mark.parametrize(("rank", "order", "ratio"), [(4, 1, 1.0), (3, 2, 30.0), (3, 3, 30.0), (2, 3, 100.0)])
 def test_an_end_that_is_a_polynomial_is_reproduced(rank: int, order: int, ratio: float) -> None:
-    network, batches = polynomial.network(rank, order, ratio), polynomial.data()
+    network, batches = polynomial.graph(rank, order, ratio), polynomial.data()
     made = ASNet(layer="2", rank=rank, order=order, epochs=0).compress(network, batches)
     expected = predict(network, batches)
     assert polynomial.relative(predict(made.network, batches), expected) <= 1e-4
@@ -34,7 +34,7 @@ def test_an_end_that_is_a_polynomial_is_reproduced(rank: int, order: int, ratio:
 
 
 def test_one_order_or_direction_less_is_not_enough() -> None:
-    network, batches = polynomial.network(3, 2), polynomial.data()
+    network, batches = polynomial.graph(3, 2), polynomial.data()
     for rank, order in ((2, 2), (3, 1)):
         made = ASNet(layer="2", rank=rank, order=order, epochs=0).compress(network, batches)
         assert made.residual > 1e-3 * made.variance
@@ -52,7 +52,7 @@ def test_order_nought_gives_the_mean_of_the_logits() -> None:
 
 def test_constant_logits_have_no_active_subspace() -> None:
     with pytest.raises(InputError, match=r"layer '2'"):
-        ASNet(layer="2", rank=1, order=0).compress(polynomial.network(1, 0), polynomial.data())
+        ASNet(layer="2", rank=1, order=0).compress(polynomial.graph(1, 0), polynomial.data())
 
 
 @pytest.mark.parametrize(("rank", "order"), [(1, 0), (4, 1), (4, 2), (3, 3)])
@@ -109,7 +109,7 @@ class Many:
 def test_no_more_samples_are_read_than_the_fit_needs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("corank.compress.asnet.SAMPLES_AT_LEAST", 60)
     many = Many(1000)
-    made = ASNet(layer="1", rank=4, order=2, samples=100, epochs=0).compress(net(), many)
+    made = ASNet(layer="1", rank=4, order=2, samples=100, epochs=0).compress(graph(), many)
     assert made.samples_fit == 10 * made.terms == 150
     assert many.drawn < 20
     assert "10.0 a coefficient" in made.message
@@ -118,14 +118,14 @@ def test_no_more_samples_are_read_than_the_fit_needs(monkeypatch: pytest.MonkeyP
 def test_too_few_samples_are_refused_and_few_are_spoken_of() -> None:
     few = data()[:1]
     with pytest.raises(InputError, match=r"order 3 in 4 variables has 35 coefficients .* got 26: lower the rank"):
-        ASNet(layer="1", rank=4, order=3, epochs=0).compress(net(), few)
-    made = ASNet(layer="1", rank=4, order=2, epochs=0).compress(net(), few)
+        ASNet(layer="1", rank=4, order=3, epochs=0).compress(graph(), few)
+    made = ASNet(layer="1", rank=4, order=2, epochs=0).compress(graph(), few)
     assert made.message.startswith("fitted on only 26 samples, 1.7 a coefficient where 5 are advisable")
 
 
 def test_without_heldout_samples_their_residual_is_unknown() -> None:
     x, y = data()[0]
-    made = ASNet(layer="1", rank=2, order=1, epochs=0).compress(net(), [(x[:4], y[:4])])
+    made = ASNet(layer="1", rank=2, order=1, epochs=0).compress(graph(), [(x[:4], y[:4])])
     assert math.isnan(made.residual_heldout)
     assert made.bounds is None
     assert made.to_dict()["residual_heldout"] is None
@@ -139,11 +139,11 @@ def test_without_heldout_samples_their_residual_is_unknown() -> None:
         ({"layer": "nine"}, "no layer 'nine'"),
         ({"layer": 1}, "layer 1 is not in the network"),
         ({"layer": "*"}, r"a cut needs one layer, '\*' names 2"),
-        ({"rank": 0}, "rank must be at least 1 and finite, got 0"),
-        ({"order": -1}, "order must be at least 0 and finite, got -1"),
+        ({"rank": 0}, "rank must be at least 1, got 0"),
+        ({"order": -1}, "order must be at least 0, got -1"),
         ({"samples": 0}, "samples must be at least 1, got 0"),
         ({"epochs": -1}, "epochs .* got -1"),
-        ({"beta": 1.5}, "beta must lie between 0 and 1, got 1.5"),
+        ({"beta": 1.5}, "beta must be between 0 and 1, got 1.5"),
         ({"pre_rate": 0.0}, "pre_rate must be positive and finite, got 0.0"),
         ({"head_rate": math.inf}, "head_rate .* got inf"),
         ({"ridge": math.nan}, "ridge .* got nan"),
@@ -151,7 +151,7 @@ def test_without_heldout_samples_their_residual_is_unknown() -> None:
         ({"basis": "legendre"}, "basis must be one of hermite, data-driven, got 'legendre'"),
         ({"sparse": "l0"}, "sparse must be one of l1, group-lasso, nuclear-norm, None, got 'l0'"),
         ({"sparse_weight": -1.0}, "sparse_weight must be at least 0 and finite, got -1.0"),
-        ({"sparse_epochs": 0}, "sparse_epochs must be at least 1 and finite, got 0"),
+        ({"sparse_epochs": 0}, "sparse_epochs must be at least 1, got 0"),
         ({"sparse_pre_rate": 0.0}, "sparse_pre_rate must be positive and finite, got 0.0"),
         ({"sparse_head_rate": math.inf}, "sparse_head_rate .* got inf"),
     ],
@@ -174,7 +174,7 @@ def test_a_cut_inside_a_residual_branch_names_where_else() -> None:
 @pytest.mark.parametrize("basis", ["hermite", "data-driven"])
 @pytest.mark.parametrize("fit", ["least-squares", "ridge", "sparse", "d-optimal"])
 def test_every_fit_reproduces_an_end_that_is_a_polynomial(fit: str, basis: str) -> None:
-    network, batches = polynomial.network(3, 2, 30.0), polynomial.data()
+    network, batches = polynomial.graph(3, 2, 30.0), polynomial.data()
     made = ASNet(layer="2", rank=3, order=2, epochs=0, fit=fit, basis=basis).compress(network, batches)  # type: ignore[arg-type]
     expected = predict(network, batches)
     assert polynomial.relative(predict(made.network, batches), expected) <= 2e-4
@@ -195,7 +195,7 @@ def test_what_a_fit_decided_is_said() -> None:
 
 def test_fewer_samples_than_coefficients_are_enough_for_a_ridge() -> None:
     few = data()[:1]
-    made = ASNet(layer="1", rank=4, order=3, epochs=0, fit="ridge").compress(net(), few)
+    made = ASNet(layer="1", rank=4, order=3, epochs=0, fit="ridge").compress(graph(), few)
     assert made.samples_fit == 26 < made.terms
     assert made.residual < made.variance
 

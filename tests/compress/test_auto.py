@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from corank.compress.auto import _grown
 from corank.compress.race import allowance as clock
 from corank.compress.race import settling
 from corank.errors import InputError
-from corank.network import Cost, cost
+from corank.network import Cost, GraphNetwork, capture, cost
 from corank.train import Checkpoint, accuracy
 
 from ..contracts.methods import Snapshot, leaves, timeless
@@ -28,14 +29,19 @@ SHAPE = (1, 8, 8)
 
 
 @cache
+def graph(kind: str = "mlp") -> GraphNetwork:
+    """A network, captured once for all."""
+    return capture(trained(kind), data()[0][0])
+
+
+@cache
 def made(kind: str = "mlp", **options: Any) -> Budgeted:
     settings: dict[str, Any] = {"trial_steps": 2, "epochs": 1, **options}
-    return Auto(**settings).compress(network(kind), data(), validation=validation())
+    return Auto(**settings).compress(graph(kind), data(), validation=validation())
 
 
 def test_the_networks_own_count_is_within_the_budget() -> None:
-    for kind, target in (("mlp", "macs=3x"), ("cnn", "params=2x")):
-        small = made(kind, target=target)
+    for kind, small in (("mlp", made(target="macs=3x")), ("cnn", made("cnn", target="params=2x"))):
         own, whole = cost(small.network, SHAPE), cost(trained(kind), SHAPE)
         assert small.target is not None
         assert small.reached == small.target.amount(own)
@@ -83,7 +89,7 @@ def test_without_trials_candidates_are_compared_as_they_are() -> None:
 
 
 def test_the_callers_network_comes_back_as_it_was() -> None:
-    own = network("cnn").train()
+    own = network("mlp").train()
     before = Snapshot.of(own)
     Auto(target="macs=3x", trial_steps=1, epochs=1).compress(own, data())
     assert Snapshot.of(own) == before
@@ -92,7 +98,7 @@ def test_the_callers_network_comes_back_as_it_was() -> None:
 
 @pytest.mark.parametrize("options", [{"target": "macs=3x"}, {"max_drop": 3.0, "trainings": 2}])
 def test_one_seed_gives_one_result(options: dict[str, Any]) -> None:
-    again = Auto(**{"trial_steps": 2, "epochs": 1, **options}).compress(network("mlp"), data(), validation=validation())
+    again = Auto(**{"trial_steps": 2, "epochs": 1, **options}).compress(graph(), data(), validation=validation())
     first = made(**options)
     assert timeless(again.to_dict()) == timeless(first.to_dict())
     pairs = zip(again.network.parameters(), first.network.parameters(), strict=True)
@@ -118,12 +124,17 @@ class Stopped(Exception):
     """What stands for the user's Ctrl-C."""
 
 
+@cache
+def in_several_trainings() -> tuple[Auto, Budgeted]:
+    method = Auto(max_drop=2.0, trainings=2, trial_steps=1, epochs=2)
+    return method, method.compress(graph(), Shuffled(), validation=validation())
+
+
 @pytest.mark.parametrize("saves", [1, 3])
 def test_several_trainings_that_were_stopped_go_on_to_the_same_bits(
     saves: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    method = Auto(max_drop=2.0, trainings=2, trial_steps=1, epochs=2)
-    whole = method.compress(network("mlp"), Shuffled(), validation=validation())
+    method, whole = in_several_trainings()
     save, left = Checkpoint.save, [saves]
 
     def stop(self: Checkpoint, *rest: Any) -> None:
@@ -135,8 +146,8 @@ def test_several_trainings_that_were_stopped_go_on_to_the_same_bits(
     with monkeypatch.context() as patched:
         patched.setattr(Checkpoint, "save", stop)
         with pytest.raises(Stopped):
-            method.compress(network("mlp"), Shuffled(), validation=validation(), checkpoint=tmp_path)
-    found = method.compress(network("mlp"), Shuffled(), validation=validation(), checkpoint=tmp_path)
+            method.compress(graph(), Shuffled(), validation=validation(), checkpoint=tmp_path)
+    found = method.compress(graph(), Shuffled(), validation=validation(), checkpoint=tmp_path)
     assert timeless(found.to_dict()) == timeless(whole.to_dict())
     tensors = [[leaf for leaf in leaves(one) if isinstance(leaf, Tensor)] for one in (found, whole)]
     assert all(torch.equal(*pair) for pair in zip(*tensors, strict=True))
@@ -160,7 +171,7 @@ def test_a_small_loss_is_kept_and_a_larger_one_buys_a_smaller_network() -> None:
 def test_a_loss_that_none_keeps_is_said_with_how_near_each_came() -> None:
     small = Auto(
         max_drop=0.0, trial_steps=1, epochs=1, trainings=2, pre_rate=1.0, prune_rate=1.0, head_rate=1.0
-    ).compress(network("mlp"), data(), validation=validation())
+    ).compress(graph(), data(), validation=validation())
     assert not small.meets
     assert small.reason.count("multiply-adds") == 2
     assert "no candidate that was trained loses at most 0 points" in small.reason
@@ -180,7 +191,7 @@ def test_with_a_budget_and_a_loss_others_are_trained_until_one_keeps_both() -> N
 
 def test_without_torch_pruning_the_race_goes_on_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torch_pruning", None)
-    small = Auto(target="macs=3x", trial_steps=0, epochs=0).compress(network("mlp"), data())
+    small = Auto(target="macs=3x", trial_steps=0, epochs=0).compress(graph(), data())
     assert {one.method for one in small.candidates} <= {"ASNet", "RON"}
     assert "pip install 'corank[prune]'" in small.message
 
@@ -199,7 +210,7 @@ def use_clock(monkeypatch: pytest.MonkeyPatch, noise: Iterator[float]) -> None:
 @pytest.mark.parametrize("target", ["latency-ms=2.5x", "latency-ms=5"])
 def test_a_latency_is_kept_and_the_next_larger_network_exceeds_it(target: str, monkeypatch: pytest.MonkeyPatch) -> None:
     use_clock(monkeypatch, itertools.repeat(1.0))
-    small = Auto(target=target, trial_steps=1, epochs=0).compress(network("mlp"), data(), validation=validation())
+    small = Auto(target=target, trial_steps=1, epochs=0).compress(graph(), data(), validation=validation())
     assert small.reached is not None
     assert small.limit is not None
     assert small.reached == small.chosen.latency_ms == cost(small.network, SHAPE).multiply_adds / 1e3
@@ -246,9 +257,35 @@ def test_options_out_of_range_are_refused_in_one_line(options: dict[str, Any], e
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("change", "options", "expected"),
+    [
+        (lambda net: net, {"max_drop": 1.0}, "samples that took no part in training: give validation batches"),
+        (lambda net: net.half(), {"target": "macs=3x"}, r"float32 or torch.float64, got torch.float16 in .*float\(\)"),
+        (lambda net: net.requires_grad_(False), {"target": "macs=3x"}, "no parameter .* requires a gradient"),
+    ],
+)
+def test_what_cannot_end_well_is_refused_before_the_work(
+    change: Callable[[nn.Module], nn.Module], options: dict[str, Any], expected: str
+) -> None:
+    own = change(copy.deepcopy(network("mlp")))
+    kind = next(own.parameters()).dtype
+    with pytest.raises(InputError, match=expected) as caught:
+        Auto(**options).compress(own, [(x.to(kind), y) for x, y in data()])
+    assert "\n" not in str(caught.value)
+
+
+def test_judging_on_training_samples_and_missing_classes_are_said() -> None:
+    first = [(x[y < 3], y[y < 3]) for x, y in data()]
+    small = Auto(target="macs=3x", trial_steps=0, epochs=0).compress(network("mlp"), first)
+    assert "judged on samples that it was made from: give validation batches" in small.message
+    assert "classes missing among the samples: 1 (give" in small.message
+    assert "judged" not in made(target="macs=3x").message
+
+
 def test_validation_without_a_sample_is_refused() -> None:
     with pytest.raises(InputError, match="hold no sample to judge by"):
-        Auto(target="macs=3x").compress(network("mlp"), data(), validation=[])
+        Auto(target="macs=3x").compress(graph(), data(), validation=[])
 
 
 def test_how_it_goes_on_is_shown_on_a_terminal(
@@ -257,7 +294,7 @@ def test_how_it_goes_on_is_shown_on_a_terminal(
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("COLUMNS", "160")
-    Auto(target="macs=3x", trial_steps=1, epochs=1).compress(network("mlp"), data())
+    Auto(target="macs=3x", trial_steps=1, epochs=1).compress(graph(), data())
     out, err = capsys.readouterr()
     assert out == ""
     for told in ("measuring the network", "choosing sizes within macs=3x", "judging", "trial 1 of", "fine-tuning"):

@@ -11,7 +11,7 @@ from torch import nn
 from corank.compress import Compressed, Compressor
 from corank.errors import InputError
 from corank.measure import Batches
-from corank.network import Change, Cost, capture, changes_between, cost
+from corank.network import Adapted, Change, Cost, capture, changes_between, cost
 from corank.train import Checkpoint
 
 NOTHING = Cost(parameters=1, storage_bytes=1, multiply_adds=1)
@@ -25,7 +25,7 @@ def net() -> nn.Sequential:
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class Boastful(Compressor):
+class Boastful(Compressor[Compressed]):
     """Returns a linear map with outputs of a given width, and claims that it costs nothing."""
 
     outputs: int = 3
@@ -87,3 +87,32 @@ def test_data_that_the_network_does_not_take_are_refused() -> None:
         Boastful().compress(net(), [])
     with pytest.raises(InputError, match="re-iterable"):
         Boastful().compress(net(), iter(DATA))
+
+
+class Named(nn.Module):
+    """Logits with a name."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = net()
+
+    def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
+        return {"logits": self.inner(x)}
+
+
+def test_networks_of_other_forms_are_refused_with_what_to_give() -> None:
+    with pytest.raises(InputError, match=r"this one returns a dict: give Adapted\(network, output=...\)") as caught:
+        Boastful().compress(Named(), DATA)
+    assert "\n" not in str(caught.value)
+    with pytest.raises(InputError, match="takes one tensor, the batches hold a dict") as caught:
+        Boastful().compress(Adapted(net(), inputs=("input",)), [({"input": x}, y) for x, y in DATA])
+    assert "\n" not in str(caught.value)
+
+
+def test_numbers_that_training_spoilt_are_refused() -> None:
+    spoilt = net()
+    with torch.no_grad():
+        spoilt[0].weight[0, 0] = torch.nan
+    with pytest.raises(InputError, match=r"training made '0.weight' infinite or not a number: give smaller") as caught:
+        Boastful(returned=spoilt).compress(net(), DATA)
+    assert "\n" not in str(caught.value)

@@ -17,7 +17,7 @@ from corank.errors import InputError
 from corank.network import GraphNetwork, cost, cut, load_graph, save_graph
 from corank.train.evaluate import predict
 
-from .plane import data, inputs, net, small
+from .plane import data, graph, inputs, net, small
 
 FEATURES, CLASSES, RANK = 16, 3, 4
 BASELINES = {name: {"directions": kind, "head": head} for (kind, head), name in METHODS.items() if name != "AS + PCE"}
@@ -138,7 +138,7 @@ def test_the_labels_decide_and_not_the_logits() -> None:
 
 
 def small_of(batches: Any, **options: Any) -> torch.nn.Module:
-    return ASNet(layer="1", order=2, epochs=0, **options).compress(net(), batches).network
+    return ASNet(layer="1", order=2, epochs=0, **options).compress(graph(), batches).network
 
 
 def test_rank_and_order_mean_nothing_to_all_features() -> None:

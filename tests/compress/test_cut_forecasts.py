@@ -15,7 +15,7 @@ from torch.nn import functional
 from corank.compress import ASNet, CutForecast, CutForecasts, forecast, forecast_cuts
 from corank.errors import InputError
 from corank.measure import ActiveLayer, ActiveSubspace, ActiveSubspaces
-from corank.network import Cost
+from corank.network import Cost, GraphNetwork, capture
 from corank.train import fit
 from tests.compress import polynomial
 
@@ -44,7 +44,7 @@ def test_a_polynomial_end_is_forecast_to_be_replaced_without_loss() -> None:
 
 
 @pytest.fixture(scope="module")
-def trained() -> tuple[nn.Module, Data, Data]:
+def of_modules() -> tuple[nn.Sequential, Data, Data]:
     """A network that tells noisy classes apart, its training data and others."""
     chance = torch.Generator().manual_seed(0)
     centres = torch.randn(4, 10, generator=chance)
@@ -60,7 +60,14 @@ def trained() -> tuple[nn.Module, Data, Data]:
     return network.eval(), train, drawn(30)
 
 
-def test_every_rank_is_forecast_as_if_it_were_alone(trained: tuple[nn.Module, Data, Data]) -> None:
+@pytest.fixture(scope="module")
+def trained(of_modules: tuple[nn.Sequential, Data, Data]) -> tuple[GraphNetwork, Data, Data]:
+    """The same network, captured once for all."""
+    network, train, others = of_modules
+    return capture(network, train[0][0]), train, others
+
+
+def test_every_rank_is_forecast_as_if_it_were_alone(trained: tuple[GraphNetwork, Data, Data]) -> None:
     network, train, others = trained
     layers = measured(network, train).layers
     together = forecast_cuts(network, layers, train, others, ranks=[2, 3, 8])
@@ -71,8 +78,8 @@ def test_every_rank_is_forecast_as_if_it_were_alone(trained: tuple[nn.Module, Da
             assert (one.layer, one.accuracy, one.agreement) == (other.layer, other.accuracy, other.agreement)
 
 
-def test_it_agrees_with_least_squares_on_monomials(trained: tuple[nn.Module, Data, Data]) -> None:
-    network, train, others = trained
+def test_it_agrees_with_least_squares_on_monomials(of_modules: tuple[nn.Sequential, Data, Data]) -> None:
+    network, train, others = of_modules
     layers = measured(network, train).layers
     found = forecast_cuts(network, layers, train, others, ranks=[3])
     samples, usable = 30 * 64, 30 * 64 - 30 * 64 // 5
@@ -100,10 +107,11 @@ def monomials(z: np.ndarray) -> np.ndarray:
     return np.stack([np.ones(len(z)), *z.T, *pairs], axis=1)
 
 
-def test_costs_are_those_that_cutting_there_has(trained: tuple[nn.Module, Data, Data]) -> None:
+def test_costs_are_those_that_cutting_there_has(trained: tuple[GraphNetwork, Data, Data]) -> None:
     network, train, others = trained
+    layers = measured(network, train).layers
     for order in (0, 1, 2, 3):
-        found = forecast_cuts(network, measured(network, train).layers, train, others, order=order, ranks=[2, 5])
+        found = forecast_cuts(network, layers, train, others, order=order, ranks=[2, 5])
         assert len(found.cuts) == 4
         for row in found.cuts:
             counted = forecast(network, row.layer, train[0][0], rank=row.rank, order=order)
@@ -112,7 +120,7 @@ def test_costs_are_those_that_cutting_there_has(trained: tuple[nn.Module, Data, 
 
 
 @pytest.mark.parametrize("place", [0, 1])
-def test_what_is_built_comes_out_as_forecast(trained: tuple[nn.Module, Data, Data], place: int) -> None:
+def test_what_is_built_comes_out_as_forecast(trained: tuple[GraphNetwork, Data, Data], place: int) -> None:
     network, train, others = trained
     found = forecast_cuts(network, measured(network, train).layers, train, others, ranks=[2, 4])
     for row in [row for row in found.cuts if row.layer == found.places[place].layer]:
@@ -142,7 +150,7 @@ def test_few_samples_foretell_what_many_will_leave() -> None:
         return [(torch.randn(count, 6, generator=chance), torch.randint(2, (count,), generator=chance))]
 
     torch.manual_seed(0)
-    network = Rough()
+    network = capture(Rough(), torch.zeros(2, 6))  # once for all
     many, others = drawn(5000), drawn(5000)
     layers = [
         _with_directions(layer) for layer in measured(network, many).layers if layer.layer.startswith("leaky_relu")
@@ -186,7 +194,7 @@ def test_places_that_data_flow_around_are_left_out() -> None:
     assert [place.layer for place in found.places] == ["relu"] == [row.layer for row in found.cuts]
 
 
-def test_ranks_that_the_samples_cannot_determine_are_left_out(trained: tuple[nn.Module, Data, Data]) -> None:
+def test_ranks_that_the_samples_cannot_determine_are_left_out(trained: tuple[GraphNetwork, Data, Data]) -> None:
     network, train, others = trained
     found = forecast_cuts(network, measured(network, train).layers, train[:1], others, order=5, ranks=[2, 7])
     assert {row.rank for row in found.cuts} == {2}  # 52 samples: 21 coefficients, but not 56 of three directions
@@ -194,7 +202,7 @@ def test_ranks_that_the_samples_cannot_determine_are_left_out(trained: tuple[nn.
     assert {row.rank for row in most.cuts} == {2}  # 7,680 samples: 351 coefficients, but not 3,276
 
 
-def test_at_most_five_thousand_samples_judge(trained: tuple[nn.Module, Data, Data]) -> None:
+def test_at_most_five_thousand_samples_judge(trained: tuple[GraphNetwork, Data, Data]) -> None:
     network, train, others = trained
     found = forecast_cuts(network, measured(network, train).layers, train, others * 4, ranks=[2])
     assert found.samples_judging == 5000
@@ -237,7 +245,7 @@ def test_the_front_is_what_nothing_beats() -> None:
         assert row.overall.parameters == min(equals)
 
 
-def test_it_is_compared_with_the_commonest_class_on_the_same_samples(trained: tuple[nn.Module, Data, Data]) -> None:
+def test_it_is_compared_with_the_commonest_class_on_the_same_samples(trained: tuple[GraphNetwork, Data, Data]) -> None:
     network, train, others = trained
     found = forecast_cuts(network, measured(network, train).layers, train, others, ranks=[2])
     truth = torch.cat([y for _, y in others])
@@ -249,7 +257,7 @@ def test_it_is_compared_with_the_commonest_class_on_the_same_samples(trained: tu
     assert found.apart == int((right ^ common).sum())
 
 
-def test_without_held_out_gradients_their_share_is_not_known(trained: tuple[nn.Module, Data, Data]) -> None:
+def test_without_held_out_gradients_their_share_is_not_known(trained: tuple[GraphNetwork, Data, Data]) -> None:
     network, train, others = trained
     bare = [copy.copy(layer) for layer in measured(network, train).layers]
     for layer in bare:
@@ -258,8 +266,8 @@ def test_without_held_out_gradients_their_share_is_not_known(trained: tuple[nn.M
     assert all(math.isnan(row.captured_heldout) for row in (*found.cuts, *found.places))
 
 
-def test_the_network_stays_as_it_was(trained: tuple[nn.Module, Data, Data]) -> None:
-    network, train, others = trained
+def test_the_network_stays_as_it_was(of_modules: tuple[nn.Sequential, Data, Data]) -> None:
+    network, train, others = of_modules
     before = copy.deepcopy(network.state_dict())
     network.train()
     forecast_cuts(network, measured(network, train).layers, train, others, ranks=[2])
@@ -269,8 +277,8 @@ def test_the_network_stays_as_it_was(trained: tuple[nn.Module, Data, Data]) -> N
     network.eval()
 
 
-def test_outputs_that_are_not_finite_are_refused(trained: tuple[nn.Module, Data, Data]) -> None:
-    network, train, others = trained
+def test_outputs_that_are_not_finite_are_refused(of_modules: tuple[nn.Sequential, Data, Data]) -> None:
+    network, train, others = of_modules
     layers = measured(network, train).layers
     overflowing = copy.deepcopy(network)
     overflowing[4].weight.data.mul_(1e38).mul_(1e3)  # type: ignore[index, union-attr, operator]
@@ -289,7 +297,7 @@ def test_outputs_that_are_not_finite_are_refused(trained: tuple[nn.Module, Data,
     ],
 )
 def test_wrong_input_is_refused(
-    trained: tuple[nn.Module, Data, Data], changed: dict[str, object], message: str
+    trained: tuple[GraphNetwork, Data, Data], changed: dict[str, object], message: str
 ) -> None:
     network, train, others = trained
     given = {"judging": others, **changed}

@@ -82,7 +82,7 @@ def data(batches: int = 3) -> Data:
 
 
 def pruned(name: str, **options: Any) -> Pruned:
-    return Prune(**{"epochs": 0, **options}).compress(network(name), data())
+    return Prune(**{"epochs": 0, **options}).compress(graph(name), data())
 
 
 def path_of(name: str, **options: Any) -> PruningPath:
@@ -352,7 +352,7 @@ def test_up_to_a_layer_only_the_front_is_narrowed() -> None:
 
 @pytest.mark.parametrize("name", ["vgg", "preresnet"])
 def test_it_recovers_saves_loads_and_can_be_pruned_again(name: str, tmp_path: Path) -> None:
-    made = Prune(multiply_adds_ratio=1.3, epochs=1).compress(network(name), data(), validation=data(1))
+    made = Prune(multiply_adds_ratio=1.3, epochs=1).compress(graph(name), data(), validation=data(1))
     assert made.training is not None
     assert made.training.rows[-1].validation_accuracy is not None
     x = data(1)[0][0]
@@ -366,7 +366,7 @@ def test_it_recovers_saves_loads_and_can_be_pruned_again(name: str, tmp_path: Pa
 
 
 def test_the_front_of_an_asnet_is_pruned_and_its_polynomial_stays() -> None:
-    cut = ASNet(layer="features.7", rank=3, order=2, epochs=0).compress(network("vgg"), data())
+    cut = ASNet(layer="features.7", rank=3, order=2, epochs=0).compress(graph("vgg"), data())
     made = Prune(multiply_adds_ratio=1.5, epochs=0).compress(cut.network, data())
     assert made.reached >= 1.5
     coefficients = [name for name, _ in cut.network.named_parameters() if name.startswith("asnet.")]

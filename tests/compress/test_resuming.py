@@ -16,7 +16,7 @@ from corank.errors import InputError
 from corank.train import Checkpoint
 from corank.train.loop import Loop
 
-from .plane import data, net
+from .plane import data, graph, net
 
 OPTIONS: dict[str, Any] = {
     "layer": "2", "rank": 3, "order": 2, "epochs": 3, "pre_rate": 1e-3, "head_rate": 1e-3, "sparse": "l1",
@@ -29,7 +29,7 @@ def made(checkpoint: Checkpoint | Path | None = None, **changed: Any) -> ASNetwo
     options = {**OPTIONS, **changed}
     if options["sparse"] is None:
         options = {name: value for name, value in options.items() if not name.startswith("sparse_")}
-    return ASNet(**options).compress(net(), data(), checkpoint=checkpoint)
+    return ASNet(**options).compress(graph(), data(), checkpoint=checkpoint)
 
 
 @cache
@@ -132,7 +132,7 @@ def test_another_network_and_what_the_caller_adds_are_told_apart(
 def test_more_batches_are_another_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stopped_after(1, tmp_path, monkeypatch)
     with pytest.raises(InputError, match=r"fit\.steps was 20 there and is 21 here"):
-        ASNet(**OPTIONS).compress(net(), [*data(), data()[0]], checkpoint=tmp_path)
+        ASNet(**OPTIONS).compress(graph(), [*data(), data()[0]], checkpoint=tmp_path)
 
 
 def test_a_checkpoint_that_cannot_be_used_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

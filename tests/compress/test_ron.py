@@ -24,7 +24,7 @@ from corank.train.loop import Loop
 from corank.zoo.data.dataset import Dataset, Split, assemble
 
 from ..network import architectures
-from .images import Turned, data, logits, net, small, trained
+from .images import Turned, data, graph, logits, net, small, trained
 
 
 @pytest.mark.parametrize("maps", ["fitted", "interpolated"])
@@ -115,7 +115,7 @@ class Stopped(Exception):
 @cache
 def in_two_rounds(tuning: TuningName) -> tuple[RON, RONetwork]:
     method = RON(layer=1, rank=5, epochs=2, iterations=2, batch_norm=True, dropout=0.2, tuning=tuning)
-    return method, method.compress(net(), Turned(), validation=data()[:3])
+    return method, method.compress(graph(), Turned(), validation=data()[:3])
 
 
 @pytest.mark.parametrize(("tuning", "kept"), [("distillation", 1), ("distillation", 2), ("thesis", 3), ("thesis", 4)])
@@ -138,9 +138,9 @@ def test_stopped_in_any_round_it_goes_on_to_the_same_bits(
     with monkeypatch.context() as patched:
         patched.setattr(Checkpoint, "save", stop)
         with pytest.raises(Stopped):
-            method.compress(net(), Turned(), validation=data()[:3], checkpoint=tmp_path)
+            method.compress(graph(), Turned(), validation=data()[:3], checkpoint=tmp_path)
     monkeypatch.setattr(Loop, "epoch", counted)
-    found = method.compress(net(), Turned(), validation=data()[:3], checkpoint=tmp_path)
+    found = method.compress(graph(), Turned(), validation=data()[:3], checkpoint=tmp_path)
     assert len(done) == 4 - kept, "no finished epoch is done again"
     one, other = expected.network.state_dict(), found.network.state_dict()
     assert all(torch.equal(one[name], other[name]) for name in one)
@@ -150,11 +150,11 @@ def test_stopped_in_any_round_it_goes_on_to_the_same_bits(
 def test_the_thesis_training_follows_validation_accuracy() -> None:
     method = RON(layer=1, rank=5, tuning="thesis", epochs=1, learning_rate=0.02)
     with pytest.raises(InputError, match="tuning 'thesis' follows the validation accuracy: give validation batches"):
-        method.compress(net(), data())
-    made = method.compress(net(), data(), validation=data()[:3])
+        method.compress(graph(), data())
+    made = method.compress(graph(), data(), validation=data()[:3])
     assert made.training is not None
     assert [row.learning_rate for row in made.training.rows] == [0.02]
-    untuned = RON(layer=1, rank=5, tuning="thesis", epochs=0).compress(net(), data())
+    untuned = RON(layer=1, rank=5, tuning="thesis", epochs=0).compress(graph(), data())
     assert untuned.training is None
     assert untuned.fitted is None
 
@@ -226,10 +226,10 @@ def test_double_precision_stays() -> None:
 
 
 def test_a_network_in_training_mode_is_reduced_as_in_evaluation() -> None:
-    graph = capture(net(), data()[0][0])
-    expected = small(graph, layer=1, rank=5)
-    found = small(graph.train(), layer=1, rank=5)
-    assert graph.training
+    network = capture(net(), data()[0][0])
+    expected = small(network, layer=1, rank=5)
+    found = small(network.train(), layer=1, rank=5)
+    assert network.training
     assert torch.equal(logits(found.network), logits(expected.network))
 
 
@@ -251,7 +251,7 @@ def test_rows_and_words_speak_of_the_reduction() -> None:
         "everything after 3 was replaced by 2 dense layers that keep 6, 6 features without any training; the rest is "
         "as it was"
     )
-    assert tuned.why == "the whole network was replaced by 3 dense layers that keep 6, 6, 6 features and fine-tuned"
+    assert tuned.why == "the whole network was replaced by 3 dense layers that keep 6, 6, 6 features, then fine-tuned"
     assert {"layer", "rank", "rows", "bound", "interpolation error"} <= made.layers[0].row().keys()
 
 
@@ -282,3 +282,11 @@ def test_a_run_folder_gives_the_network_back(tmp_path: Path, options: dict[str, 
         again, [(x.repeat(6, 1, 1, 1), torch.arange(30) % 3)]
     )
     assert reduced.network(x).shape == (5, 3)
+
+
+def test_samples_of_few_classes_are_said_to_be_so() -> None:
+    ordered = sorted(zip(*(torch.cat(part) for part in zip(*data(), strict=True)), strict=True), key=lambda one: one[1])
+    batches = [(torch.stack([x for x, _ in ordered]), torch.stack([y for _, y in ordered]))]
+    made = RON(rank=4, samples=40, epochs=0).compress(trained(), batches)
+    assert "classes missing among the samples: 2 (give them in random order, or more of them)" in made.message
+    assert "classes" not in small(rank=4).message

@@ -75,8 +75,8 @@ def test_whole_numbers_go_in_where_the_kept_part_takes_them() -> None:
         ({"energy": 1.5}, "energy must be above 0 and at most 1, got 1.5"),
         ({"factor": 0.5}, "factor must be at least 1 and finite, got 0.5"),
         ({"rank": 3, "vbmf": True}, "ranks are chosen in one way, got rank and vbmf: give one of them"),
-        ({"rows": 0.9}, "rows must lie between 1 and 2, got 0.9"),
-        ({"rows": 2.5}, "rows must lie between 1 and 2, got 2.5"),
+        ({"rows": 0.9}, "rows must be between 1 and 2, got 0.9"),
+        ({"rows": 2.5}, "rows must be between 1 and 2, got 2.5"),
         ({"rows": math.nan}, "rows .* got nan"),
         ({"multiple": 0}, "multiple must be at least 1, got 0"),
         ({"selection": "random"}, "selection must be one of volume, gappy-pod-e, maxvol, got 'random'"),
@@ -89,7 +89,7 @@ def test_whole_numbers_go_in_where_the_kept_part_takes_them() -> None:
         ({"tuning": "adam"}, "tuning must be one of distillation, thesis, got 'adam'"),
         ({"iterations": 0}, "iterations must be at least 1, got 0"),
         ({"epochs": -1}, "epochs must be at least 0, got -1"),
-        ({"beta": 1.5}, "beta must lie between 0 and 1, got 1.5"),
+        ({"beta": 1.5}, "beta must be between 0 and 1, got 1.5"),
         ({"pre_rate": 0.0}, "pre_rate must be positive and finite, got 0.0"),
         ({"head_rate": math.inf}, "head_rate .* got inf"),
         ({"learning_rate": math.nan}, "learning_rate .* got nan"),
@@ -102,7 +102,10 @@ def test_whole_numbers_go_in_where_the_kept_part_takes_them() -> None:
         ({"layer": 3}, "layer 3 is not in the network"),
         ({"layer": "*"}, r"a cut needs one layer, '\*' names 3"),
         ({"layer": "10"}, "after layer 10 there is no activation: the rest is one linear map already"),
-        ({"samples": 11}, "maps 'fitted' need at least 10 samples, got 9: give more, or take 'interpolated'"),
+        (
+            {"samples": 11},
+            "maps are fitted to at least 10 samples, got 9: give more, or reduce with maps 'interpolated'",
+        ),
     ],
 )
 def test_what_cannot_be_done_is_refused_with_its_value(options: dict[str, Any], said: str) -> None:

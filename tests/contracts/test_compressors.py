@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -25,24 +26,29 @@ def name(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-def compressed(name: str, network: nn.Module | None = None) -> Compressed:
-    made = smallest(COMPRESSORS[name]).compress(network if network is not None else lively(), data())
+def compressed(name: str) -> tuple[nn.Module, Compressed]:
+    """A network, and what the method makes of it."""
+    network = lively()
+    made = smallest(COMPRESSORS[name]).compress(network, data())
     assert isinstance(made, Compressed)
-    return made
+    return network, made
+
+
+shared = cache(compressed)
+"""The same, once for all tests that only look at it."""
 
 
 @pytest.mark.parametrize("size", [1, 2, 7])
 def test_outputs_have_the_shape_they_had(name: str, size: int) -> None:
     network, x = lively().eval(), torch.rand(size, 1, 4, 4)
-    made = compressed(name).network
+    made = shared(name)[1].network
     with torch.no_grad():
         assert made(x).shape == network(x).shape
         assert made(x).dtype == network(x).dtype
 
 
 def test_the_cost_is_that_of_the_network_that_is_returned(name: str) -> None:
-    network = lively()
-    made = compressed(name, network)
+    network, made = shared(name)
     assert made.overall == cost(made.network, (1, 4, 4))
     assert made.original == cost(network, (1, 4, 4))
     assert made.overall.parameters == sum(value.numel() for value in made.network.parameters())
@@ -51,8 +57,7 @@ def test_the_cost_is_that_of_the_network_that_is_returned(name: str) -> None:
 
 
 def test_its_changes_are_those_between_both_networks(name: str) -> None:
-    network = lively()
-    made = compressed(name, network)
+    network, made = shared(name)
     one, other = ({layer.name: layer for layer in weighted_layers(each)} for each in (network, made.network))
     assert {row.layer for row in made.changes} == one.keys() | other.keys()
     assert {row.what for row in made.changes} != {"kept"} or made.overall != made.original
@@ -87,7 +92,7 @@ def test_training_is_told_and_what_it_began_with_is_kept(name: str) -> None:
 
 
 def test_it_saves_and_loads_bit_for_bit(name: str, tmp_path: Path) -> None:
-    made = compressed(name).network
+    made = compressed(name)[1].network
     assert isinstance(made, GraphNetwork)
     save_graph(made, tmp_path)
     again, x = load_graph(tmp_path), data(1)[0][0]
@@ -103,15 +108,15 @@ def test_it_saves_and_loads_bit_for_bit(name: str, tmp_path: Path) -> None:
 
 
 def test_it_shares_no_memory_with_the_callers_network(name: str) -> None:
-    network = lively()
-    made = compressed(name, network).network
-    theirs = {value.untyped_storage().data_ptr() for value in (*network.parameters(), *network.buffers())}
-    ours = {value.untyped_storage().data_ptr() for value in (*made.parameters(), *made.buffers())}
+    theirs, ours = (
+        {value.untyped_storage().data_ptr() for value in (*network.parameters(), *network.buffers())}
+        for network in (shared(name)[0], shared(name)[1].network)
+    )
     assert not theirs & ours
 
 
 def test_it_can_be_trained_on(name: str) -> None:
-    made = compressed(name).network.train()
+    made = compressed(name)[1].network.train()
     x, y = data(1)[0]
     nn.functional.cross_entropy(made(x), y).backward()
     assert any(value.grad is not None and value.grad.abs().sum() > 0 for value in made.parameters())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,7 +15,7 @@ from torch import nn
 
 from corank.errors import InputError
 from corank.experiment import Opened, open_network, save_run
-from corank.experiment.networks import check_capture, identity, meant, users_code, with_meant_layers
+from corank.experiment.networks import check_capture, data_of_run, identity, meant, users_code, with_meant_layers
 from corank.experiment.study import Study
 from corank.measure import ActiveSubspace
 from corank.network import GraphNetwork, Normalised, capture
@@ -239,3 +240,14 @@ def test_a_network_that_cannot_be_captured_is_refused_quietly(
     with pytest.raises(InputError, match="Looks cannot be captured"):
         check_capture(replace(make_opened("tiny"), network=Looks()))
     assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("stored", "found"), [("digits", "digits"), ("digits[1,7]", "digits[1,7]"), ("holidays", None), (None, None)]
+)
+def test_a_run_folder_names_its_data_where_the_zoo_has_them(
+    tmp_path: Path, stored: str | None, found: str | None
+) -> None:
+    (tmp_path / "description.json").write_text(json.dumps({} if stored is None else {"data": stored}))
+    assert data_of_run(str(tmp_path)) == found
+    assert data_of_run("vgg_digits") is data_of_run(str(tmp_path / "none")) is None

@@ -194,6 +194,15 @@ def test_an_operation_that_onnx_lacks_is_named_in_one_line(tmp_path: Path) -> No
     assert export(Bessel(), tmp_path / "net.pt2", (4,)).difference == 0
 
 
+def test_what_onnx_runtime_lacks_in_double_precision_is_told(tmp_path: Path) -> None:
+    network = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten()).double()
+    with pytest.raises(
+        InputError, match=r"few operations in torch.float64: convert by network.float\(\), or write .pt2"
+    ):
+        export(network, tmp_path / "net.onnx", (1, 4, 4), dtype=torch.float64)
+    export(network, tmp_path / "net.pt2", (1, 4, 4), dtype=torch.float64)
+
+
 def test_an_onnx_file_is_one_file_that_says_what_it_is(tmp_path: Path) -> None:
     network = Normalised(nn.Sequential(nn.Conv2d(2, 3, 3), nn.Flatten(), nn.Linear(48, 3)), [0.3, 0.1], [0.5, 2.0])
     about = {"corank": "7.8", "network": "own"}

@@ -13,7 +13,7 @@ import corank.compress
 import corank.measure
 from corank.cli.output import print_json, print_table, say
 from corank.cli.source import Flag, Options, Source, seeded
-from corank.compress import Compressor
+from corank.compress import Compressed, Compressor
 from corank.discover import methods_of
 from corank.experiment.chapters import left_out
 from corank.experiment.compressing import run_compression
@@ -85,7 +85,7 @@ _MEASURE_OPTIONS = """
 """
 
 
-def _compress_command(method: type[Compressor]) -> Any:
+def _compress_command(method: type[Compressor[Compressed]]) -> Any:
     """The command of one compressor: its fields are the options."""
 
     def command(

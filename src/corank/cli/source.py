@@ -12,7 +12,7 @@ from cyclopts import Parameter
 
 from corank.errors import InputError
 from corank.experiment import Opened, open_network
-from corank.experiment.networks import users_code
+from corank.experiment.networks import data_of_run, users_code
 from corank.network import Layer
 from corank.train.devices import checked_device
 from corank.zoo import Dataset, load_data
@@ -48,9 +48,9 @@ class Source:
     """weights for a zoo name or a factory: safetensors, or .pt read without running code."""
     random_weights: Flag = False
     """take the network as its factory or the zoo makes it, without a weights file."""
-    data: str = "digits"
+    data: str | None = None
     """a name of the zoo, a folder of class folders or its archive, an .npz, or package.module:factory; name[a,b] takes
-    two classes of it."""
+    two classes of it. By default the data of the zoo that a run folder was trained on, else digits."""
     data_root: Path | None = None
     """the folder with named data; else the environment variable CORANK_DATA."""
     seed: int = 0
@@ -61,8 +61,9 @@ class Source:
     def open(self, *, untrained: bool = False) -> tuple[Opened, Dataset]:
         """The network on its device, and the data."""
         device = checked_device(self.device)
-        with users_code(self.data):
-            dataset = load_data(self.data, self.data_root)
+        data = self.data or data_of_run(self.network) or "digits"
+        with users_code(data):
+            dataset = load_data(data, self.data_root)
         opened = open_network(
             self.network, dataset=dataset, weights=self.weights, normalise=not self.random_weights, seed=self.seed
         )

@@ -10,10 +10,8 @@ compares it with (Fig. 5b), principal directions and logistic regression, are tw
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import ClassVar, final, get_args
 
 import torch
@@ -22,6 +20,14 @@ from torch import nn
 from corank.compress.asnetwork import ASNetwork
 from corank.compress.base import Compressor
 from corank.compress.chaos import BasisName, fit_expansion
+from corank.compress.checks import (
+    check_at_least,
+    check_between,
+    check_idle,
+    check_one_of,
+    check_positive,
+    check_precision,
+)
 from corank.compress.directions import DirectionsName, find_directions
 from corank.compress.fine_tuning import ByDistillation, PenaltyName, penalty_named, recovered
 from corank.compress.fits import ADVISABLE, DOptimal, Fit, FitName, LeastSquares, Ridge, Sparse
@@ -54,7 +60,7 @@ METHODS: dict[tuple[DirectionsName, HeadName], str] = {
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class ASNet(Compressor):
+class ASNet(Compressor[ASNetwork]):
     """Cut at a layer, project on the active subspace, finish by a polynomial, fine-tune by distillation.
 
     Args:
@@ -88,7 +94,8 @@ class ASNet(Compressor):
         seed: of both trainings.
 
     Raises:
-        InputError: an option out of its range.
+        InputError: an option out of its range, or one that has no effect beside the others; from `compress` a place
+            that cannot be cut, more directions than features, too few samples, or a network in half precision.
 
     Example:
         >>> _ = torch.manual_seed(0)
@@ -123,34 +130,23 @@ class ASNet(Compressor):
     seed: int = 0
 
     def __post_init__(self) -> None:
-        least = {"rank": 1, "order": 0, "epochs": 0, "ridge": 0, "sparse_weight": 0, "sparse_epochs": 1}
-        for name, bound in least.items():
-            if not bound <= getattr(self, name) < math.inf:
-                raise InputError(f"{name} must be at least {bound} and finite, got {getattr(self, name)}")
-        for name in ("pre_rate", "head_rate", "sparse_pre_rate", "sparse_head_rate"):
-            if not 0 < getattr(self, name) < math.inf:
-                raise InputError(f"{name} must be positive and finite, got {getattr(self, name)}")
-        if not 0 <= self.beta <= 1:
-            raise InputError(f"beta must lie between 0 and 1, got {self.beta}")
-        for name in ("samples", "samples_fit"):
-            if (count := getattr(self, name)) is not None and count < 1:
-                raise InputError(f"{name} must be at least 1, got {count}")
-        self._check_names()
-
-    def _check_names(self) -> None:
-        choices = {
-            "directions": get_args(DirectionsName), "head": get_args(HeadName), "fit": get_args(FitName),
-            "basis": get_args(BasisName), "sparse": (*get_args(PenaltyName), None),
-        }  # fmt: skip
-        for name, known in choices.items():
-            if getattr(self, name) not in known:
-                raise InputError(f"{name} must be one of {', '.join(map(str, known))}, got {getattr(self, name)!r}")
+        check_at_least(1, rank=self.rank, sparse_epochs=self.sparse_epochs)
+        check_at_least(1, samples=self.samples, samples_fit=self.samples_fit)
+        check_at_least(0, order=self.order, epochs=self.epochs, ridge=self.ridge, sparse_weight=self.sparse_weight)
+        check_positive(pre_rate=self.pre_rate, head_rate=self.head_rate)
+        check_positive(sparse_pre_rate=self.sparse_pre_rate, sparse_head_rate=self.sparse_head_rate)
+        check_between(0, 1, beta=self.beta)
+        check_one_of(get_args(DirectionsName), directions=self.directions)
+        check_one_of(get_args(HeadName), head=self.head)
+        check_one_of(get_args(FitName), fit=self.fit)
+        check_one_of(get_args(BasisName), basis=self.basis)
+        check_one_of((*get_args(PenaltyName), None), sparse=self.sparse)
         if (self.directions, self.head) not in METHODS:
             raise InputError(f"directions {self.directions!r} need the head 'logistic', got the head {self.head!r}")
-        self._refuse_idle()
+        check_idle(self, self._idle())
 
-    def _refuse_idle(self) -> None:
-        """Refuse options that were set and mean nothing beside the others."""
+    def _idle(self) -> dict[str, str]:
+        """Options that mean nothing beside the others, and what makes them so."""
         idle = {}
         if self.fit in ("ridge", "sparse"):
             idle["ridge"] = f"the fit {self.fit!r}"
@@ -160,28 +156,7 @@ class ASNet(Compressor):
             idle |= dict.fromkeys(
                 ("sparse_weight", "sparse_epochs", "sparse_pre_rate", "sparse_head_rate"), "sparse None"
             )
-        defaults = {option.name: option.default for option in fields(self)}
-        for name, beside in idle.items():
-            if getattr(self, name) != defaults[name]:
-                raise InputError(f"{name} {getattr(self, name)!r} has no effect with {beside}: leave it out")
-
-    def compress(
-        self,
-        network: nn.Module,
-        batches: Batches,
-        *,
-        validation: Batches | None = None,
-        checkpoint: Checkpoint | Path | None = None,
-    ) -> ASNetwork:
-        """Build the ASNet of a network; see `Compressor.compress`.
-
-        Raises:
-            InputError: a place that cannot be cut, more directions than features, too few samples, or a checkpoint
-                that is broken or of other options.
-        """
-        result = super().compress(network, batches, validation=validation, checkpoint=checkpoint)
-        assert isinstance(result, ASNetwork)
-        return result
+        return idle
 
     def _compress(
         self, network: nn.Module, batches: Batches, validation: Batches | None, checkpoint: Checkpoint | None
@@ -190,7 +165,7 @@ class ASNet(Compressor):
         example, _ = first_batch(there)
         graph = capture(network, example)
         halves = cut(graph, self.layer, example)
-        _check_precision(graph)
+        check_precision(graph, "an ASNet")
         wanted = self._samples_wanted(halves.features)
         kept = find_directions(graph, self.layer, batches, kind=self.directions, rank=self.rank, samples=self.samples)
         found = self._fitted_head(draw_samples(halves, kept.vectors, there, wanted))
@@ -321,12 +296,3 @@ class Parts:
         tensors = tensors_of(network)
         own = {name.removeprefix(self.prefix): value for name, value in tensors.items() if name.startswith(self.prefix)}
         return assemble(tensors, self.halves.pre.graph), assemble(own, self.head.graph)
-
-
-def _check_precision(network: nn.Module) -> None:
-    for name, parameter in network.named_parameters():
-        if parameter.dtype not in (torch.float32, torch.float64):
-            raise InputError(
-                f"an ASNet needs a network in torch.float32 or torch.float64, got {parameter.dtype} in {name}: "
-                "convert it by network.float()"
-            )

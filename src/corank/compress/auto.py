@@ -8,9 +8,7 @@ trained.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from pathlib import Path
 from typing import final
 
 from torch import Tensor, nn
@@ -18,8 +16,9 @@ from torch import Tensor, nn
 from corank.compress.base import Compressor
 from corank.compress.budget import Target
 from corank.compress.budgeted import Budgeted
+from corank.compress.checks import check_at_least, check_between, check_positive, check_precision
 from corank.compress.race.allowance import Allowance
-from corank.compress.race.course import measured
+from corank.compress.race.course import Course, measured
 from corank.compress.race.race import Race
 from corank.compress.race.runner import Runner
 from corank.errors import InputError
@@ -35,7 +34,7 @@ DEEPEST = "macs=8x"
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class Auto(Compressor):
+class Auto(Compressor[Budgeted]):
     """Find the best network within a budget, or the cheapest that loses little accuracy, and train it.
 
     At least one of target and max_drop must be given. With a target several candidates may be trained until one loses
@@ -45,7 +44,8 @@ class Auto(Compressor):
     Args:
         target: the budget: "macs=3x" and "params=10x" for so many times fewer, "macs=4e7", "params=2e5", "storage-mb=5"
             or "latency-ms=4" (one sample) for so much.
-        max_drop: how many points of accuracy may be lost after training, on the validation samples.
+        max_drop: how many points of accuracy may be lost after training, on the validation samples, which it needs.
+            They have a part in the choices, so that a network may lose a little more on others.
         multiple: the widths of new and pruned layers are multiples of it.
         trial_steps: of a short training of the best candidate of every method, the same for all, after which they are
             compared; 0 compares them as they are, which is unfair to pruning.
@@ -59,7 +59,9 @@ class Auto(Compressor):
         seed: of measuring and training.
 
     Raises:
-        InputError: neither or an unknown target, or an option out of its range.
+        InputError: neither or an unknown target, or an option out of its range; from `compress` a budget that nothing
+            reaches, a network that cannot be cut anywhere, in half precision or frozen, or a max_drop without
+            validation batches.
 
     Example:
         >>> import torch
@@ -90,36 +92,15 @@ class Auto(Compressor):
             Target.parsed(self.target)
         if self.max_drop is not None and not 0 <= self.max_drop <= 100:
             raise InputError(f"max_drop must be between 0 and 100 points of accuracy, got {self.max_drop}")
-        for name, least in {"multiple": 1, "trial_steps": 0, "trainings": 1, "epochs": 0}.items():
-            if getattr(self, name) < least:
-                raise InputError(f"{name} must be at least {least}, got {getattr(self, name)}")
-        if not 0 <= self.beta <= 1:
-            raise InputError(f"beta must lie between 0 and 1, got {self.beta}")
-        for name in ("pre_rate", "prune_rate", "head_rate"):
-            if not 0 < getattr(self, name) < math.inf:
-                raise InputError(f"{name} must be positive and finite, got {getattr(self, name)}")
-
-    def compress(
-        self,
-        network: nn.Module,
-        batches: Batches,
-        *,
-        validation: Batches | None = None,
-        checkpoint: Checkpoint | Path | None = None,
-    ) -> Budgeted:
-        """Build the network; see `Compressor.compress`.
-
-        Raises:
-            InputError: a budget that nothing reaches, a network that cannot be cut anywhere, or a checkpoint that is
-                broken or of other options.
-        """
-        result = super().compress(network, batches, validation=validation, checkpoint=checkpoint)
-        assert isinstance(result, Budgeted)
-        return result
+        check_at_least(1, multiple=self.multiple, trainings=self.trainings)
+        check_at_least(0, trial_steps=self.trial_steps, epochs=self.epochs)
+        check_between(0, 1, beta=self.beta)
+        check_positive(pre_rate=self.pre_rate, prune_rate=self.prune_rate, head_rate=self.head_rate)
 
     def _compress(
         self, network: nn.Module, batches: Batches, validation: Batches | None, checkpoint: Checkpoint | None
     ) -> Budgeted:
+        self._check(network, validation)
         there = OnDevice(batches, device_of(network))
         example = first_that_fits(network, there)
         original = cost(network, example.shape[1:], example.dtype)
@@ -141,7 +122,7 @@ class Auto(Compressor):
             training=trained.history,
             original=original,
             overall=chosen.cost,  # the base counts it again
-            message="; ".join([*found.laps[-1].left, *_grown(chosen.cost, original)]),
+            message="; ".join([*found.laps[-1].left, *_grown(chosen.cost, original), *_doubts(course, validation)]),
             target=start.target if self.target else None,
             max_drop=self.max_drop,
             limit=start.limit if self.target else None,
@@ -157,6 +138,16 @@ class Auto(Compressor):
             judge_seconds=sum(lap.judge_seconds for lap in found.laps),
         )
 
+    def _check(self, network: nn.Module, validation: Batches | None) -> None:
+        check_precision(network, "a search within a budget")
+        if validation is None and self.max_drop is not None:
+            raise InputError("a max_drop is kept on samples that took no part in training: give validation batches")
+        if (self.epochs or self.trial_steps) and not any(value.requires_grad for value in network.parameters()):
+            raise InputError(
+                "no parameter of the network requires a gradient, so what is kept of it cannot be trained: unfreeze "
+                "some, or take 0 epochs and 0 trial_steps"
+            )
+
     def _allowance(self, network: nn.Module, original: Cost, example: Tensor, text: str) -> Allowance:
         allowance = Allowance.of(Target.parsed(text), network, original, example)
         if allowance.whole <= allowance.limit:
@@ -165,6 +156,14 @@ class Auto(Compressor):
                 "give a smaller one"
             )
         return allowance
+
+
+def _doubts(course: Course, validation: Batches | None) -> list[str]:
+    """What is said of judgements and bases that rest on the wrong samples."""
+    told = [] if course.bases is None else course.bases.doubts
+    if validation is None:
+        told = [*told, "judged on samples that it was made from: give validation batches for an honest choice"]
+    return told
 
 
 def _grown(small: Cost, original: Cost) -> list[str]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 import torch
 from torch import nn
@@ -86,9 +86,12 @@ class Compressed(Result):
         }
 
 
+Made = TypeVar("Made", bound=Compressed, covariant=True)
+
+
 @dataclass(frozen=True, kw_only=True)
-class Compressor(ABC):
-    """The base of all compressors: options are fields, the verb is `compress`.
+class Compressor(ABC, Generic[Made]):
+    """The base of all compressors: options are fields, the verb is `compress`; `Compressor[ASNetwork]` returns ASNets.
 
     Attributes:
         exact_on: kinds of networks whose outputs are reproduced up to rounding; `"polynomial"` is one that after
@@ -104,7 +107,7 @@ class Compressor(ABC):
         *,
         validation: Batches | None = None,
         checkpoint: Checkpoint | Path | None = None,
-    ) -> Compressed:
+    ) -> Made:
         """Build a smaller network.
 
         Args:
@@ -123,10 +126,12 @@ class Compressor(ABC):
             batches.set_epoch(0)  # wherever an earlier training left them
         with unchanged(network):
             x = first_that_fits(network, OnDevice(batches, device_of(network)))
+            _check_output(network, x)
             proposal = self._compress(network, batches, validation, self._keeper(network, checkpoint))
         with torch.inference_mode(), evaluation_mode(network), evaluation_mode(proposal.network):
             expected, got = network(x[:1]).shape, proposal.network(x[:1]).shape
         assert got == expected, f"the smaller network returns {tuple(got)} instead of {tuple(expected)}"
+        _check_finite(network, proposal.network)
         changes = changes_between(network, proposal.network, x)
         if is_unchanged(network, proposal.network, changes):
             raise InputError(
@@ -143,7 +148,7 @@ class Compressor(ABC):
     @abstractmethod
     def _compress(
         self, network: nn.Module, batches: Batches, validation: Batches | None, checkpoint: Checkpoint | None
-    ) -> Compressed: ...
+    ) -> Made: ...
 
     def _keeper(self, network: nn.Module, checkpoint: Checkpoint | Path | None) -> Checkpoint | None:
         """The checkpoint of this compression and no other; what another one left in its folder is refused at once."""
@@ -158,3 +163,29 @@ class Compressor(ABC):
         keeper = Checkpoint(given.folder, options={**given.options, "compressor": own})
         keeper.check()
         return keeper
+
+
+def _check_output(network: nn.Module, x: Any) -> None:
+    if not isinstance(x, torch.Tensor):
+        raise InputError(
+            f"a network is compressed that takes one tensor, the batches hold a {type(x).__name__}: wrap the network "
+            "so that it takes one"
+        )
+    with torch.no_grad(), evaluation_mode(network):
+        output = network(x[:2])
+    if not isinstance(output, torch.Tensor):
+        raise InputError(
+            f"a network is compressed that returns logits alone, this one returns a {type(output).__name__}: give "
+            "Adapted(network, output=...), which finds the logits"
+        )
+
+
+def _check_finite(network: nn.Module, small: nn.Module) -> None:
+    """Refuse numbers that a training spoilt; what was not finite before is not its doing."""
+    if not all(bool(value.isfinite().all()) for value in network.state_dict().values()):
+        return
+    for name, value in small.state_dict().items():
+        if not value.isfinite().all():
+            raise InputError(
+                f"training made {name!r} infinite or not a number: give smaller step sizes, or larger batches"
+            )

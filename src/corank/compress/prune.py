@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal, final, get_args
 
 import torch
 from torch import Tensor, nn
 
 from corank.compress.base import Compressed, Compressor
+from corank.compress.checks import check_at_least, check_between, check_one_of, check_positive
 from corank.compress.fine_tuning import ByDistillation, recovered
 from corank.compress.pruning import ImportanceName, Scope, pruning_path
 from corank.errors import InputError
@@ -105,7 +105,7 @@ class Pruned(Compressed):
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class Prune(Compressor):
+class Prune(Compressor[Pruned]):
     """Remove the least important channels until the network is so many times smaller, and fine-tune by distillation.
 
     Needs the extra `prune`. Exactly one target is given. Channels that an addition or a concatenation ties together
@@ -127,7 +127,8 @@ class Prune(Compressor):
         seed: of the training.
 
     Raises:
-        InputError: an option out of its range, no target, or two.
+        InputError: an option out of its range, no target, or two; from `compress` also that Torch-Pruning is not
+            installed, that nothing can be pruned, or a target that cannot be met.
 
     Example:
         >>> _ = torch.manual_seed(0)
@@ -157,35 +158,12 @@ class Prune(Compressor):
         if (self.multiply_adds_ratio is None) == (self.parameters_ratio is None):
             got = "none" if self.multiply_adds_ratio is None else "both"
             raise InputError(f"one of multiply_adds_ratio and parameters_ratio must be given, got {got}")
-        for name, known in {"scope": get_args(Scope), "importance": get_args(ImportanceName)}.items():
-            if getattr(self, name) not in known:
-                raise InputError(f"{name} must be one of {', '.join(known)}, got {getattr(self, name)!r}")
-        if self.multiple < 1:
-            raise InputError(f"multiple must be at least 1, got {self.multiple}")
-        if self.epochs < 0:
-            raise InputError(f"epochs must be at least 0, got {self.epochs}")
-        if not 0 <= self.beta <= 1:
-            raise InputError(f"beta must be between 0 and 1, got {self.beta}")
-        if not 0 < self.learning_rate < math.inf:
-            raise InputError(f"learning_rate must be positive and finite, got {self.learning_rate}")
-
-    def compress(
-        self,
-        network: nn.Module,
-        batches: Batches,
-        *,
-        validation: Batches | None = None,
-        checkpoint: Checkpoint | Path | None = None,
-    ) -> Pruned:
-        """Build the pruned network; see `Compressor.compress`.
-
-        Raises:
-            InputError: Torch-Pruning is not installed, nothing can be pruned, a target that cannot be met, or a
-                checkpoint that is broken or of other options.
-        """
-        result = super().compress(network, batches, validation=validation, checkpoint=checkpoint)
-        assert isinstance(result, Pruned)
-        return result
+        check_one_of(get_args(Scope), scope=self.scope)
+        check_one_of(get_args(ImportanceName), importance=self.importance)
+        check_at_least(1, multiple=self.multiple)
+        check_at_least(0, epochs=self.epochs)
+        check_between(0, 1, beta=self.beta)
+        check_positive(learning_rate=self.learning_rate)
 
     def _compress(
         self, network: nn.Module, batches: Batches, validation: Batches | None, checkpoint: Checkpoint | None

@@ -9,16 +9,22 @@ search for rows of large volume. Fine-tuning may follow, and the whole may be re
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields, replace
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import ClassVar, Literal, NamedTuple, final, get_args
 
 import torch
 from torch import Tensor, nn
 
 from corank.compress.base import Compressor
+from corank.compress.checks import (
+    check_at_least,
+    check_between,
+    check_idle,
+    check_one_of,
+    check_positive,
+    check_precision,
+)
 from corank.compress.fine_tuning import ByDistillation, ByLabels, Tuning, TuningName, recovered
 from corank.compress.reduced.accounts import reduced_layers
 from corank.compress.reduced.assessment import assess
@@ -46,7 +52,7 @@ NOTHING = Cost(parameters=0, storage_bytes=0, multiply_adds=0)
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class RON(Compressor):
+class RON(Compressor[RONetwork]):
     """Replace a network, or its end, by a fully-connected one between few features of every layer.
 
     At most one of rank, energy, factor and vbmf says how many directions each layer keeps; without any it is energy
@@ -83,7 +89,8 @@ class RON(Compressor):
 
     Raises:
         InputError: an option out of its range, options that exclude one another, or one that has no effect beside the
-            others.
+            others; from `compress` an operation that cannot be reduced, a place that cannot be cut, a network in half
+            precision, tuning "thesis" without validation batches, or too few samples.
 
     Example:
         >>> _ = torch.manual_seed(0)
@@ -122,30 +129,21 @@ class RON(Compressor):
 
     def __post_init__(self) -> None:
         _ = self._rule  # checks its own options
-        if not 1 <= self.rows <= 2:
-            raise InputError(f"rows must lie between 1 and 2, got {self.rows}")
-        for name, least in {"multiple": 1, "sketch_size": 1, "iterations": 1, "epochs": 0, "project": 0}.items():
-            if getattr(self, name) < least:
-                raise InputError(f"{name} must be at least {least}, got {getattr(self, name)}")
-        if self.samples is not None and self.samples < 1:
-            raise InputError(f"samples must be at least 1, got {self.samples}")
-        for name in ("pre_rate", "head_rate", "learning_rate"):
-            if not 0 < getattr(self, name) < math.inf:
-                raise InputError(f"{name} must be positive and finite, got {getattr(self, name)}")
-        if not 0 <= self.beta <= 1:
-            raise InputError(f"beta must lie between 0 and 1, got {self.beta}")
+        check_between(1, 2, rows=self.rows)
+        check_at_least(1, multiple=self.multiple, sketch_size=self.sketch_size, iterations=self.iterations)
+        check_at_least(1, samples=self.samples)
+        check_at_least(0, epochs=self.epochs, project=self.project)
+        check_positive(pre_rate=self.pre_rate, head_rate=self.head_rate, learning_rate=self.learning_rate)
+        check_between(0, 1, beta=self.beta)
         if not 0 <= self.dropout < 1:
             raise InputError(f"dropout must be at least 0 and below 1, got {self.dropout}")
-        choices = {
-            "selection": get_args(SelectionName), "maps": get_args(MapsName), "tuning": get_args(TuningName),
-        }  # fmt: skip
-        for name, known in choices.items():
-            if getattr(self, name) not in known:
-                raise InputError(f"{name} must be one of {', '.join(known)}, got {getattr(self, name)!r}")
-        self._refuse_idle()
+        check_one_of(get_args(SelectionName), selection=self.selection)
+        check_one_of(get_args(MapsName), maps=self.maps)
+        check_one_of(get_args(TuningName), tuning=self.tuning)
+        check_idle(self, self._idle())
 
-    def _refuse_idle(self) -> None:
-        """Refuse options that were set and mean nothing beside the others."""
+    def _idle(self) -> dict[str, str]:
+        """Options that mean nothing beside the others, and what makes them so."""
         idle = {}
         if self.layer is None:
             idle["pre_rate"] = "layer None, which keeps nothing"
@@ -153,33 +151,11 @@ class RON(Compressor):
             idle |= dict.fromkeys(("beta", "pre_rate", "head_rate"), "tuning 'thesis'")
         else:
             idle["learning_rate"] = f"tuning {self.tuning!r}"
-        defaults = {option.name: option.default for option in fields(self)}
-        for name, beside in idle.items():
-            if getattr(self, name) != defaults[name]:
-                raise InputError(f"{name} {getattr(self, name)} has no effect with {beside}: leave it out")
+        return idle
 
     @property
     def _rule(self) -> RankRule:
         return RankRule(rank=self.rank, energy=self.energy, factor=self.factor, vbmf=self.vbmf)
-
-    def compress(
-        self,
-        network: nn.Module,
-        batches: Batches,
-        *,
-        validation: Batches | None = None,
-        checkpoint: Checkpoint | Path | None = None,
-    ) -> RONetwork:
-        """Build the reduced-order network; see `Compressor.compress`.
-
-        Raises:
-            InputError: an operation that cannot be reduced, a place that cannot be cut, a network in half precision,
-                tuning "thesis" without validation batches, too few samples, or a checkpoint that is broken or of other
-                options.
-        """
-        result = super().compress(network, batches, validation=validation, checkpoint=checkpoint)
-        assert isinstance(result, RONetwork)
-        return result
 
     def _compress(
         self, network: nn.Module, batches: Batches, validation: Batches | None, checkpoint: Checkpoint | None
@@ -191,7 +167,7 @@ class RON(Compressor):
         there = OnDevice(batches, device_of(network))
         example, _ = first_batch(there)
         current = capture(network, example)
-        _check_precision(current)
+        check_precision(current, "a reduced-order network")
         before = cost(network, example.shape[1:], example.dtype)
         rounds: list[ReductionRound] = []
         for number in range(1, self.iterations + 1):
@@ -213,7 +189,7 @@ class RON(Compressor):
             original=before,
             overall=last.pre + last.head,
             rounds=tuple(rounds),
-            message=self._message(last, before),
+            message=self._message(last, before, built.doubts),
         )
 
     def _reduced(self, network: GraphNetwork, batches: OnDevice, example: Tensor) -> Built:
@@ -245,7 +221,7 @@ class RON(Compressor):
             layers=reduced_layers(tail, bases, reduced, assessment), pre=pre, head=head, samples=bases.samples,
             samples_heldout=bases.samples_heldout, agreement=assessment.agreement, rounds=(),
         )  # fmt: skip
-        return Built(whole, prefix, accounts)
+        return Built(whole, prefix, accounts, bases.doubts)
 
     def _round(self, number: int, built: Built, training: History | None) -> ReductionRound:
         accounts = built.accounts
@@ -267,9 +243,9 @@ class RON(Compressor):
             return ByLabels(learning_rate=self.learning_rate)
         return ByDistillation(beta=self.beta, pre_rate=self.pre_rate, head_rate=self.head_rate, new=prefix)
 
-    def _message(self, found: RONetwork, before: Cost) -> str:
-        """What a reader should know: a tail that grew, and layers of which too little is known."""
-        told = [f"bases from {found.samples} samples"]
+    def _message(self, found: RONetwork, before: Cost, doubts: Sequence[str]) -> str:
+        """What a reader should know: samples of few classes, a tail that grew, layers of which too little is known."""
+        told = [f"bases from {found.samples} samples", *doubts]
         replaced = before.parameters - found.pre.parameters
         if found.head.parameters > replaced:
             told.append(
@@ -287,11 +263,12 @@ class RON(Compressor):
 
 
 class Built(NamedTuple):
-    """A network with a reduced end, what its new parameters' names begin with, and its accounts."""
+    """A network with a reduced end, what its new parameters' names begin with, its accounts, and doubts about these."""
 
     network: GraphNetwork
     prefix: str
     accounts: RONetwork
+    doubts: list[str]
 
 
 def _joined(halves: Cut | None, small: DenseTail, tail: Tail) -> tuple[GraphNetwork, str]:
@@ -313,15 +290,6 @@ def _doubts(layers: Sequence[ReducedLayer]) -> list[str]:
     if full := [layer.layer for layer in layers if layer.rank == len(layer.singular_values) < layer.features]:
         told.append(f"all known directions are kept at {', '.join(full)}: give a larger sketch_size or more samples")
     return told
-
-
-def _check_precision(network: nn.Module) -> None:
-    for name, parameter in network.named_parameters():
-        if parameter.dtype not in (torch.float32, torch.float64):
-            raise InputError(
-                f"a reduced-order network is made of one in torch.float32 or torch.float64, got {parameter.dtype} in "
-                f"{name}: convert it by network.float()"
-            )
 
 
 def _place(layer: Layer | None) -> str:

@@ -9,6 +9,8 @@ from corank.compress.reduced.layer import ReducedLayer
 from corank.network import Cost
 from corank.result import Result, Scalar
 
+NAMED = 6  # widths at most, of more the range is told
+
 
 @dataclass(frozen=True, kw_only=True)
 class ReductionRound(Result):
@@ -77,13 +79,15 @@ class RONetwork(Compressed):
     @property
     def why(self) -> str:
         """What was changed, what was left and why, in a sentence for people."""
-        widths = ", ".join(str(layer.rows) for layer in self.layers)
-        new = f"{len(self.layers)} dense layer{'s' * (len(self.layers) != 1)} that keep {widths} features"
-        before = "and fine-tuned" if self.training else "without any training"
+        rows = [layer.rows for layer in self.layers]
+        widths = ", ".join(map(str, rows)) if len(rows) <= NAMED else f"from {min(rows)} to {max(rows)}"
+        layers = "1 dense layer that keeps" if len(rows) == 1 else f"{len(rows)} dense layers that keep"
+        new = f"{layers} {widths} features"
+        before = ", then fine-tuned" if self.training else " without any training"
         if self.layer is None:
-            return f"the whole network was replaced by {new} {before}"
+            return f"the whole network was replaced by {new}{before}"
         kept = "was only fine-tuned" if self.training else "is as it was"
-        return f"everything after {self.layer} was replaced by {new} {before}; the rest {kept}"
+        return f"everything after {self.layer} was replaced by {new}{before}; the rest {kept}"
 
     def row(self) -> dict[str, Scalar]:
         """The kept part, the layers, their cost and how often they agree with the original."""

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from corank.compress import Compressor
+from corank.compress import Compressed, Compressor
 from corank.errors import InputError
 from corank.experiment.account import quotient
 from corank.experiment.evaluated import Accuracies, Evaluated
@@ -44,7 +44,7 @@ def accuracies(network: nn.Module, dataset: Dataset) -> Accuracies:
 
 def compress_and_evaluate(
     network: nn.Module,
-    compressor: Compressor,
+    compressor: Compressor[Compressed],
     batches: TrainingBatches,
     dataset: Dataset,
     *,
@@ -86,7 +86,9 @@ def timed(networks: dict[str, nn.Module], example: Tensor, batch: int, seconds: 
     return latencies(networks, torch.cat([example[:1]] * batch), seconds=seconds)
 
 
-def compress_options(compressor: Compressor, opened: Opened, dataset: Dataset, batch_size: int) -> dict[str, Any]:
+def compress_options(
+    compressor: Compressor[Compressed], opened: Opened, dataset: Dataset, batch_size: int
+) -> dict[str, Any]:
     """What makes one compression this one: the options that a run folder records and compares."""
     method = {"method": type(compressor).__name__, **asdict(compressor)}
     return {**identity(opened, dataset), **method, "batch_size": batch_size}
@@ -95,7 +97,7 @@ def compress_options(compressor: Compressor, opened: Opened, dataset: Dataset, b
 def run_compression(
     opened: Opened,
     dataset: Dataset,
-    compressor: Compressor,
+    compressor: Compressor[Compressed],
     out: Path,
     *,
     batch_size: int = 64,

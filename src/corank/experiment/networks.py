@@ -14,10 +14,11 @@ from safetensors import safe_open
 from torch import Tensor, nn
 
 from corank.errors import InputError, near
-from corank.experiment.run_folder import Origin, load_run, load_weights
+from corank.experiment.run_folder import Origin, load_run, load_weights, read_json
 from corank.network import GraphNetwork, Layer, Normalised, capture, fingerprint, load_tensors, unwrapped
 from corank.network.graph import calls_of
-from corank.zoo.data import Dataset
+from corank.zoo.data import Dataset, data_names
+from corank.zoo.data.subset import split_spec
 from corank.zoo.factory import import_factory, is_factory
 from corank.zoo.nets import build, input_shape, network_names
 
@@ -88,6 +89,16 @@ def open_network(
     if dataset is not None or shape is not None:
         _check_fits(opened, dataset)
     return opened
+
+
+def data_of_run(network: str) -> str | None:
+    """The data of the zoo that a run folder's network was trained on; None for other data and other networks."""
+    file = Path(network).expanduser() / "description.json"
+    if not file.is_file():
+        return None
+    name = str(read_json(file).get("data", ""))
+    whole, _ = split_spec(name) or (name, ())
+    return name if whole in data_names() else None
 
 
 def meant(layer: Layer, network: nn.Module) -> Layer:

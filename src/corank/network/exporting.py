@@ -265,7 +265,9 @@ def _compare(graph: GraphNetwork, file: Path, x: Tensor, seed: int) -> tuple[flo
             loaded = _load(file, check_format(file))
             got = torch.cat([loaded(batch) for batch in batches])
         except Exception as error:  # every runtime fails in its own ways
-            raise InputError(f"{file.name} would not run and was not written: {_reason(error)}") from error
+            raise InputError(
+                f"{file.name} would not run and was not written{_remedy(graph, file)}: {_reason(error)}"
+            ) from error
         expected = torch.cat([graph(batch) for batch in batches])
         if not expected.isfinite().all():
             raise InputError("the network's outputs are not finite on random inputs, so no file can be checked")
@@ -276,6 +278,15 @@ def _compare(graph: GraphNetwork, file: Path, x: Tensor, seed: int) -> tuple[flo
         if _distance(expected, torch.cat([graph(batch) for batch in batches])) > RANDOM * largest:
             raise InputError("the network gives other outputs each time on the same inputs, so no file can be checked")
         return difference, largest, _explained_by_rounding(graph, batches, expected, seed)
+
+
+def _remedy(graph: GraphNetwork, file: Path) -> str:
+    """What to do about a file that would not run, where that is known."""
+    kinds = {value.dtype for value in graph.parameters()}
+    if check_format(file) == "pt2" or kinds <= {torch.float32}:
+        return ""
+    named = ", ".join(sorted(map(str, kinds)))
+    return f" (ONNX Runtime has few operations in {named}: convert by network.float(), or write .pt2)"
 
 
 def _explained_by_rounding(graph: GraphNetwork, batches: Sequence[Tensor], outputs: Tensor, seed: int) -> float:

@@ -177,6 +177,7 @@ BUILDERS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "residual": (residual, (2, 8, 8)),
     "preactivated": (preactivated, (2, 6, 6)),
     "wrapped": (wrapped, (2, 7, 7)),
+    "log-softmax": (lambda: nn.Sequential(nn.Linear(4, 5), nn.ReLU(), nn.Linear(5, 3), nn.LogSoftmax(1)), (4,)),
     "sigmoid": (ends_in_an_activation, (4,)),
 }
 OTHERS = ("mlp", "functional", "shared", "nested_shared", "tied", "in_place", "dense", "preactivation")

@@ -72,6 +72,6 @@ def test_too_few_samples_are_refused() -> None:
     bases = measure_bases(tail, one.data, samples=11, record=True)
     assert bases.recorded is not None
     with pytest.raises(
-        InputError, match="maps 'fitted' need at least 10 samples, got 9: give more, or take 'interpolated'"
+        InputError, match="maps are fitted to at least 10 samples, got 9: give more, or reduce with maps 'interpolated'"
     ):
         refit(*built(tail, bases, [2, 2]), bases.recorded)

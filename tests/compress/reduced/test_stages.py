@@ -111,7 +111,7 @@ def test_networks_with_unknown_operations_are_refused_and_their_ends_are_not(nam
 
 def test_where_no_end_can_be_reduced_that_is_said() -> None:
     torch.manual_seed(0)
-    net = nn.Sequential(nn.Linear(4, 5), nn.ReLU(), nn.Linear(5, 3), nn.Softmax(1)).double()
+    net = nn.Sequential(nn.Linear(4, 5), nn.ReLU(), nn.Linear(5, 3), nn.Softmax(1), nn.Softmax(1)).double()
     one = captured(net, [(torch.randn(10, 4, dtype=torch.float64), torch.randint(3, (10,)))])
     with pytest.raises(InputError, match=r"'3' \(aten.softmax.int\); no end of the network is free of such operations"):
         tail_of(one.layers, one.graph.input_node)

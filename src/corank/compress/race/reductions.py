@@ -20,17 +20,16 @@ from corank.compress.reduced.refit import refit
 from corank.compress.reduced.sizes import Shape
 from corank.compress.reduced.stages import Tail
 from corank.compress.reduced.student import DenseTail
+from corank.compress.ron import HEAD, NOTHING
 from corank.linalg import rank_by_energy
 from corank.network import Cost, GraphNetwork, capture
 
 NAME = "RON"
-HEAD = "ron"
 ROWS = 1.5
 PROJECTIONS = (128, 256, 512)
 LEVELS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.93, 0.96, 0.98, 0.99, 0.995, 1.0)
 """Shares of energy, by which places and projections are compared before any ranks are chosen."""
 BUILT_PLACES = 2  # of those that the budget reaches, the ones whose layers lose least energy
-NOTHING = Cost(parameters=0, storage_bytes=0, multiply_adds=0)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

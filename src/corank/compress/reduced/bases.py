@@ -24,7 +24,7 @@ from corank.measure.labelling import check_labels
 from corank.network import Reader
 
 SKETCH_SIZE = 1024
-RECORDED_NUMBERS = 2**28
+RECORDED_NUMBERS = 2**29
 HELD_OUT_BATCH = 250
 
 
@@ -79,7 +79,7 @@ class Recorded:
         labels: `(m,)`.
         start: `(m, D)` values that the tail begins with.
         sources: `(m, D)` of each stage, the values of its linear map.
-        logits: `(m, C)`.
+        logits: `(m, C)`, before any softmax.
     """
 
     inputs: Tensor
@@ -97,6 +97,7 @@ class Bases:
         start: of the values that the tail begins with; None where it was not asked for.
         layers: one a stage.
         samples: that determined them.
+        unseen: how many classes none of them belongs to.
         recorded: the first of these samples; None where they were not asked for.
         heldout: batches of inputs of the whole network, with labels.
     """
@@ -104,8 +105,16 @@ class Bases:
     start: Basis | None
     layers: tuple[Basis, ...]
     samples: int
+    unseen: int
     recorded: Recorded | None
     heldout: tuple[tuple[Tensor, Tensor], ...]
+
+    @property
+    def doubts(self) -> list[str]:
+        """Why these bases may be those of other data."""
+        if not self.unseen:
+            return []
+        return [f"classes missing among the samples: {self.unseen} (give them in random order, or more of them)"]
 
     @property
     def samples_heldout(self) -> int:
@@ -130,7 +139,7 @@ def measure_bases(
         samples: how many are read; None takes all.
         sketch_size: directions of each layer that are kept, at most; about twice the largest rank wanted.
         start: whether the basis of the values that the tail begins with is wanted too.
-        record: whether samples are kept as they ran through the network, as many as a gibibyte holds.
+        record: whether samples are kept as they ran through the network, as many as two gibibytes hold.
 
     Raises:
         InputError: no sample, activations that are all zero, a batch of samples of another shape than the first, or a
@@ -143,7 +152,7 @@ def measure_bases(
     sketches: dict[fx.Node, Nystrom] = {}
     recorded: list[Recorded] = []
     held = HeldOut()
-    seen = 0
+    seen, classes_seen = 0, set[int]()
     for number, (x, y) in enumerate(limited(there, samples)):
         _check(number, x, y, first, classes)
         rest, labels = held.take(x, y)
@@ -158,10 +167,12 @@ def measure_bases(
         if seen < most:
             recorded.append(_recorded(tail, (rest, labels), found, logits, most - seen))
         seen += len(labels)
+        classes_seen.update(torch.unique(labels).tolist())
     return Bases(
         start=_basis(sketches[tail.start], "the start") if start else None,
         layers=tuple(_basis(sketches[stage.end], f"layer {stage.label!r}") for stage in tail.stages),
         samples=seen,
+        unseen=classes - len(classes_seen),
         recorded=_together(recorded),
         heldout=tuple((x, y) for _, x, y in held.merged(HELD_OUT_BATCH)),
     )
@@ -181,7 +192,9 @@ class _Points:
     """The values of a tail's start, sources and ends, read from the running network."""
 
     def __init__(self, tail: Tail, example: Tensor) -> None:
+        self.output = None if tail.closing is None else tail.output
         nodes = [tail.start, *(node for stage in tail.stages for node in (stage.source, stage.end))]
+        nodes += [] if self.output is None else [self.output]
         self.input = tail.layers.network.input_node
         self.labels = {node: tail.layers.point(node).label for node in nodes if node is not self.input}
         self.reader = Reader(tail.layers.network, list(dict.fromkeys(self.labels.values())), example)
@@ -190,7 +203,8 @@ class _Points:
         """Rows `(B, D)` by value, and the logits."""
         reading = self.reader.read(x)
         found = {node: reading.activations[label].flatten(1) for node, label in self.labels.items()}
-        return {self.input: x.flatten(1), **found}, reading.logits
+        logits = reading.logits if self.output is None else found[self.output]
+        return {self.input: x.flatten(1), **found}, logits
 
 
 def _recorded(

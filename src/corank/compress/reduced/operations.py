@@ -149,6 +149,11 @@ def pooling_of(node: fx.Node) -> fx.Node | None:
     return node if kind_of(node) in POOLING else None
 
 
+def is_closing(node: fx.Node) -> bool:
+    """Whether an operation makes probabilities, or their logarithms, of logits `(B, C)`."""
+    return kind_of(node) in {"softmax", "log_softmax"} and node.args[1] in (1, -1)
+
+
 def hands_on(node: fx.Node) -> bool:
     """Whether an operation stands for the value it was given, until its result is read."""
     return is_unchanged(node) or kind_of(node) in ADAPTIVE

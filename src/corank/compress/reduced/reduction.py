@@ -129,8 +129,9 @@ class Reduction:
             )
         everything = torch.arange(self.shape.outputs, device=like.device)
         output = DenseLayer(self._matrices(len(sizes), everything, sizes, read), self.maps[-1].offset())
+        network = DenseTail(layers, output, self.vectors.get(BEGINNING), self.tail.closing)
         return Reduced(
-            network=DenseTail(layers, output, self.vectors.get(BEGINNING)).eval(), sizes=tuple(sizes),
+            network=network.eval(), sizes=tuple(sizes),
             selections=tuple(chosen), inputs=tuple(inputs),
             inverses=tuple(inverse.to(like.dtype) for inverse in inverses),
         )  # fmt: skip
@@ -155,7 +156,7 @@ class Reduction:
             )
         output = DenseLayer(zeros(len(sizes), self.shape.outputs), like.new_zeros(self.shape.outputs))
         projection = like.new_zeros(start, self.shape.start) if self.is_projected else None
-        return DenseTail(layers, output, projection).eval()
+        return DenseTail(layers, output, projection, self.tail.closing).eval()
 
     def _basis(self, place: int, size: Size) -> Tensor:
         """`(D, R)` in float64."""

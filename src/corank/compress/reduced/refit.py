@@ -34,8 +34,8 @@ def refit(reduction: Reduction, reduced: Reduced, recorded: Recorded) -> None:
     """
     if len(recorded.labels) < LEAST_SAMPLES:
         raise InputError(
-            f"maps 'fitted' need at least {LEAST_SAMPLES} samples, got {len(recorded.labels)}: give more, or take "
-            "'interpolated'"
+            f"maps are fitted to at least {LEAST_SAMPLES} samples, got {len(recorded.labels)}: give more, or reduce "
+            "with maps 'interpolated'"
         )
     network = reduced.network
     values = {START: network.projection(recorded.start)}

@@ -23,11 +23,12 @@ from corank.compress.reduced.operations import (
     Composed,
     composed_of,
     hands_on,
+    is_closing,
     is_elementwise,
     is_linear,
     is_pooling,
 )
-from corank.compress.reduced.steps import Sampled, Step, step_of
+from corank.compress.reduced.steps import Applied, Sampled, Step, step_of
 from corank.errors import InputError
 from corank.network import Layers
 from corank.network.layers import is_size, kind_of
@@ -101,7 +102,8 @@ class Tail:
         label: of the point there; None where it is the network's input.
         shape: of one sample there.
         stages: in the order of computation.
-        output: the network's output, a linear map of the stages.
+        output: the logits, a linear map of the stages.
+        closing: what is done to the logits last, a softmax or its logarithm; None where they are the network's output.
         values: for every value on the way the one that it is a copy of.
     """
 
@@ -111,6 +113,7 @@ class Tail:
     shape: tuple[int, ...]
     stages: tuple[Stage, ...]
     output: fx.Node
+    closing: Step | None
     values: dict[fx.Node, fx.Node]
 
     @property
@@ -148,11 +151,13 @@ def tail_of(layers: Layers, start: fx.Node) -> Tail:
         elif _is_shared(node, readers[node]) and values[node] is node:
             chains[node] = [node]
     stages = (_stage(layers, chain, flow.composed) for chain in chains.values())
-    output = values[layers.network.output_node]
+    output = values[flow.output]
+    last = layers.network.output_node
     label = None if start.op == "placeholder" else layers.point(start).label
     return Tail(
         layers=layers, start=start, label=label, shape=_shape(layers, start),
-        stages=tuple(stage for stage in stages if stage.end is not output or stage.steps), output=output, values=values,
+        stages=tuple(stage for stage in stages if stage.end is not output or stage.steps), output=output,
+        closing=None if flow.output is last else Applied(last), values=values,
     )  # fmt: skip
 
 
@@ -160,6 +165,7 @@ class _Flow:
     """What follows a point, and which operations there belong together.
 
     Attributes:
+        output: the logits.
         data: the start and every value that depends on it and on which the output depends, sizes left out, and what
             only functions are written with that belong together.
         composed: these functions, by their last operation.
@@ -168,6 +174,8 @@ class _Flow:
     def __init__(self, layers: Layers, start: fx.Node) -> None:
         self.layers = layers
         self.start = start
+        last = layers.network.output_node
+        self.output = last.all_input_nodes[0] if is_closing(last) and last is not start else last
         self.composed: dict[fx.Node, Composed] = {}
         self.data = self._reached()
         found = {node: composed_of(node, self.data) for node in self.unknown}
@@ -197,7 +205,7 @@ class _Flow:
     def readers(self) -> dict[fx.Node, int]:
         """How many operations read a value, through copies of it too; the output counts as one."""
         readers = dict.fromkeys(self.data, 0)
-        readers[self.layers.network.output_node] += 1
+        readers[self.output] += 1
         for node in reversed(self.nodes):
             for source in self.inputs(node):
                 readers[source] += readers[node] if hands_on(node) else 1
@@ -211,7 +219,7 @@ class _Flow:
         return self.layers.shapes[node] is not None or kind_of(node) in SPLITTING | ADAPTIVE
 
     def _reached(self) -> set[fx.Node]:
-        needed, waiting = set[fx.Node](), [self.layers.network.output_node]
+        needed, waiting = set[fx.Node](), [self.output]
         while waiting:
             node = waiting.pop()
             if node not in needed:
@@ -237,11 +245,16 @@ def last_supported(layers: Layers) -> fx.Node | None:
 
 def _refusal(layers: Layers, unknown: list[fx.Node]) -> str:
     last = last_supported(layers)
-    named = ", ".join(dict.fromkeys(f"{layers.point(node).label!r} ({node.target})" for node in unknown[:3]))
+    named = ", ".join(dict.fromkeys(f"{layers.point(node).label!r} ({_called(layers, node)})" for node in unknown[:3]))
     offered = "no end of the network is free of such operations"
     if last is not None:
         offered = f"the longest end without them follows layer {layers.point(last).label!r}: give that as the layer"
     return f"a reduced-order network has no operation such as {named}; {offered}"
+
+
+def _called(layers: Layers, node: fx.Node) -> str:
+    """An operation by its name; of one that would be known it is said what is not."""
+    return f"{node.target}, samples not in front" if layers.shapes[node] is None else str(node.target)
 
 
 def _is_shared(node: fx.Node, readers: int) -> bool:

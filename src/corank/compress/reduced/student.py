@@ -80,18 +80,27 @@ class DenseTail(nn.Module):
         layers: by name, in the order of computation.
         output: the map to the logits.
         projection: `(R, D)`, from the start to coordinates of it; None where the layers read the start as it is.
+        closing: what is done to the logits last; None for nothing.
     """
 
-    def __init__(self, layers: Mapping[str, DenseLayer], output: DenseLayer, projection: Tensor | None = None) -> None:
+    def __init__(
+        self,
+        layers: Mapping[str, DenseLayer],
+        output: DenseLayer,
+        projection: Tensor | None = None,
+        closing: Sampled | None = None,
+    ) -> None:
         super().__init__()
+        self.closing = closing
         self.layers = nn.ModuleDict(layers)
         self.output = output
         self.projection = nn.Identity() if projection is None else linear(projection)
 
     def forward(self, x: Tensor) -> Tensor:
-        """The logits `(B, classes)` of values `(B, ...)` at the start."""
+        """The output `(B, classes)` for values `(B, ...)` at the start."""
         *_, values = self.states(x)
-        return self.output.mapped(values)
+        logits = self.output.mapped(values)
+        return logits if self.closing is None else self.closing(logits)
 
     def states(self, x: Tensor) -> Iterator[dict[str, Tensor]]:
         """After every layer, the first time before any, what later layers read, by name."""

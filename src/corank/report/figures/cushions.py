@@ -10,11 +10,10 @@ import math
 from collections.abc import Sequence
 
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from corank.measure import CushionLayer, LayerCushions
 from corank.report.figures.figure import Canvas, Figure, draw_figure
-from corank.report.figures.rows import bar_width, legend_mark, row_axes, row_legend, rows_height
+from corank.report.figures.rows import bar_width, legend_mark, log_shares, row_axes, row_legend, rows_height
 from corank.report.palette import ACCENT, PAPER, SECOND
 
 _DECADES = 6  # smaller ratios stand at the left edge
@@ -46,12 +45,7 @@ def _too_small(layers: Sequence[CushionLayer]) -> str:
 def _draw(canvas: Canvas, layers: Sequence[CushionLayer]) -> None:
     axes = row_axes(canvas, [layer.layer for layer in layers], x="gain over the norm of the map", legend_lines=2)
     low, high = _limits(layers)
-    axes.set_xscale("log")
-    axes.set_xlim(0.8 * low, 1.25 * high)
-    is_long = high > (20 if canvas.narrow else 200) * low  # has room for powers of ten only
-    axes.xaxis.set_major_locator(LogLocator(subs=(1.0,) if is_long else (1.0, 2.0, 5.0), numticks=8))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{share:g}"))
-    axes.xaxis.set_minor_formatter(NullFormatter())
+    log_shares(axes, low, high, fine_up_to=20 if canvas.narrow else 200, text=lambda share: f"{share:g}")
     bar = bar_width(len(layers))
     for place, layer in enumerate(layers):
         if not all(math.isfinite(quantile) for quantile in layer.quantiles):

@@ -9,11 +9,10 @@ import math
 from collections.abc import Sequence
 
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from corank.compress import ReducedLayer, RONetwork
 from corank.report.figures.figure import Canvas, Figure, draw_figure
-from corank.report.figures.rows import bar_width, row_axes, row_legend, rows_height
+from corank.report.figures.rows import bar_width, legend_mark, log_shares, row_axes, row_legend, rows_height
 from corank.report.format import SPACE
 from corank.report.palette import ACCENT, MUTED, SECOND, TRACK
 
@@ -49,12 +48,8 @@ def _draw(canvas: Canvas, layers: Sequence[ReducedLayer]) -> None:
     lines = _LEGEND[canvas.narrow]
     axes = row_axes(canvas, [layer.layer for layer in layers], x="relative error", legend_lines=lines)
     low, high = _limits(layers)
-    axes.set_xscale("log")
-    axes.set_xlim(0.8 * low, 1.25 * high)
-    is_long = high > (8 if canvas.narrow else 40) * low  # has room for powers of ten only
-    axes.xaxis.set_major_locator(LogLocator(subs=(1.0,) if is_long else (1.0, 2.0, 5.0), numticks=8))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:g}{SPACE}%"))
-    axes.xaxis.set_minor_formatter(NullFormatter())
+    fine_up_to = 8 if canvas.narrow else 40
+    log_shares(axes, low, high, fine_up_to=fine_up_to, text=lambda share: f"{100 * share:g}{SPACE}%")
     bar = bar_width(len(layers))
     for place, layer in enumerate(layers):
         if not math.isfinite(layer.projection_error):
@@ -92,7 +87,7 @@ def _limits(layers: Sequence[ReducedLayer]) -> tuple[float, float]:
 def _legend(canvas: Canvas) -> None:
     handles = [
         Line2D([], [], color=MUTED.light, linewidth=1, marker="|", markersize=9, label="from the least to the bound"),
-        Line2D([], [], color=ACCENT.light, linewidth=0, marker="o", markersize=5, label="from the true features"),
+        legend_mark("from the true features", ACCENT),
         Line2D(
             [], [], color=SECOND.light, linewidth=0, marker="D", markersize=7, markerfacecolor="none",
             markeredgewidth=1.4, label="in the reduced network",

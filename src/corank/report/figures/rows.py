@@ -6,12 +6,12 @@ Rows shrink as they become many; where a row is lower than a line of type, every
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from corank.report.figures.figure import CHARACTER, FONT_SIZE, Canvas
 from corank.report.figures.labels import distinct
@@ -90,6 +90,24 @@ def log_counts(canvas: Canvas, axes: Axes, largest: float) -> None:
     axes.xaxis.set_major_locator(LogLocator(numticks=6 if canvas.narrow else 9))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda count, _: axis_count(count) if count >= 1 else ""))
     axes.minorticks_off()
+
+
+def log_shares(axes: Axes, low: float, high: float, *, fine_up_to: float, text: Callable[[float], str]) -> None:
+    """A logarithmic horizontal axis from somewhat below the lowest share to somewhat beyond the highest.
+
+    Args:
+        axes: of rows.
+        low: the lowest.
+        high: the highest.
+        fine_up_to: how many times the lowest the highest may be for twos and fives to be named between powers of ten.
+        text: the name of a share.
+    """
+    axes.set_xscale("log")
+    axes.set_xlim(0.8 * low, 1.25 * high)
+    subs = (1.0, 2.0, 5.0) if high <= fine_up_to * low else (1.0,)
+    axes.xaxis.set_major_locator(LogLocator(subs=subs, numticks=8))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda share, _: text(share)))
+    axes.xaxis.set_minor_formatter(NullFormatter())
 
 
 def shares_axis(canvas: Canvas, axes: Axes, largest: float = 1.0) -> None:

@@ -179,10 +179,10 @@ def test_claims_of_table_5_1_are_about_means_over_seeds_and_can_fail() -> None:
         {"network": "RON", "from_layer": first, "multiply_adds_ratio": 1.526 + place, "drop_before": place - 0.1}
         for place, first in enumerate(FROM_LAYERS)
     ]
-    claim, more = reaches("RON", "before", 1.53, 0.09), reaches("RON", "before", 1.53, 0.2)
-    smaller = reaches("RON", "before", 1.6, 0.09)
-    assert (claim(rows), more(rows), smaller(rows)) == (True, False, False)
-    assert (claim([]), claim(rows[:1]), smaller(rows[:-1])) == (None, True, None)
+    claim, more = reaches("RON", 10, "before", 1.53, 0.09), reaches("RON", 10, "before", 1.53, 0.2)
+    smaller, other = reaches("RON", 10, "before", 1.6, 0.09), reaches("RON", 9, "before", 1.53, 0.09)
+    assert (claim(rows), more(rows), smaller(rows), other(rows)) == (True, False, False, False)
+    assert (claim([]), claim(rows[:1]), claim(rows[1:])) == (None, True, None)
     assert claim([*rows, {**rows[0], "drop_before": 0.1}]) is False
     assert claim([{**row, "network": "pruned+RON"} for row in rows]) is None
     assert len(table1.TABLE.claims) == 3

@@ -7,19 +7,8 @@ from statistics import fmean
 from typing import Any
 
 from corank.experiment.bench import Bench
-from corank.experiment.recipe import Cell, Claim, Grid, Table
-from corank.experiment.recipes.ron.reducing import (
-    CELLS,
-    PUBLISHED,
-    QUICK,
-    RATIO,
-    SMALL,
-    SMALL_CELLS,
-    TOP1_AFTER,
-    TOP1_BEFORE,
-    Reducing,
-    reduced_row,
-)
+from corank.experiment.recipe import Cell, Claim, Table
+from corank.experiment.recipes.ron.reducing import PRESETS, RATIO, TOP1_AFTER, TOP1_BEFORE, Reducing, reduced_row
 
 
 def _beats_the_pruned(rows: Sequence[Mapping[str, Any]]) -> bool | None:
@@ -43,11 +32,7 @@ TABLE = Table(
     title="Accuracy over the reduction of multiply-adds, VGG-19 on CIFAR-10",
     axes=("network", "from_layer"),
     columns=(RATIO, TOP1_BEFORE, TOP1_AFTER),
-    presets={
-        "smoke": (Grid(cells=SMALL_CELLS, options=SMALL, stands_in=True),),
-        "quick": (Grid(cells=CELLS, options=QUICK),),
-        "paper": (Grid(cells=CELLS, options=PUBLISHED),),
-    },
+    presets=PRESETS,
     claims=(
         Claim(
             quote="maintaining higher accuracy and better acceleration than the pruned baseline",

@@ -19,7 +19,7 @@ from torch import nn
 from corank.compress import RON, Compressed, Prune
 from corank.compress.ron import MapsName
 from corank.experiment.bench import Bench, Teacher, Wanted, top_accuracies
-from corank.experiment.recipe import Axes, Cell, Column, digest, every
+from corank.experiment.recipe import Axes, Cell, Column, Grid, digest, every
 from corank.network import capture, cost, latencies, load_graph, save_graph
 from corank.train.evaluate import device_of
 from corank.zoo import Batches
@@ -95,18 +95,24 @@ SMALL = Reducing(
     network="vgg_digits", data="digits", teacher_epochs=1, batch_size=64, epochs=1, batch_norm=False, dropout=0.0
 )
 FROM_LAYERS = (10, 9, 8, 7, 6, 5)
-CELLS: tuple[Axes, ...] = (
+_CELLS: tuple[Axes, ...] = (
     {"network": "teacher"},
     *every(network=["RON"], from_layer=FROM_LAYERS),
     {"network": "pruned"},
     *every(network=["pruned+RON"], from_layer=FROM_LAYERS),
 )
-SMALL_CELLS: tuple[Axes, ...] = (
+_SMALL_CELLS: tuple[Axes, ...] = (
     {"network": "teacher"},
     {"network": "RON", "from_layer": 5},
     {"network": "pruned"},
     {"network": "pruned+RON", "from_layer": 5},
 )
+PRESETS = {
+    "smoke": (Grid(cells=_SMALL_CELLS, options=SMALL, stands_in=True),),
+    "quick": (Grid(cells=_CELLS, options=QUICK),),
+    "paper": (Grid(cells=_CELLS, options=PUBLISHED),),
+}
+"""Of Table 5.1 and of Figure 5.3, which show the same networks."""
 
 
 def reduced_row(cell: Cell[Reducing], bench: Bench) -> dict[str, Any]:
@@ -218,25 +224,25 @@ def _measured(small: Compressed, teacher: Teacher) -> dict[str, Any]:
     }
 
 
-def reaches(network: str, when: str, ratio: float, gain: float) -> Callable[[Sequence[Mapping[str, Any]]], bool | None]:
-    """The test of a claim that some reduced network is so much cheaper, and so many points better than the teacher.
+def reaches(
+    network: str, first: int, when: str, ratio: float, gain: float
+) -> Callable[[Sequence[Mapping[str, Any]]], bool | None]:
+    """The test of a claim that a reduced network is so much cheaper, and so many points better than the teacher.
 
     Args:
         network: "RON" or "pruned+RON".
+        first: the first layer replaced, in the row that the claim is about.
         when: "before" or "after" fine-tuning.
         ratio: of multiply-adds, and
         gain: of accuracy in points, both to two digits as they are printed.
     """
 
     def holds(rows: Sequence[Mapping[str, Any]]) -> bool | None:
-        own = [row for row in rows if row["network"] == network and row[f"drop_{when}"] is not None]
-        cells = [[row for row in own if row["from_layer"] == first] for first in FROM_LAYERS]
-        found = any(
-            round(fmean(row["multiply_adds_ratio"] for row in cell), 2) >= ratio
-            and round(-fmean(row[f"drop_{when}"] for row in cell), 2) >= gain
-            for cell in cells
-            if cell
-        )
-        return found or (False if all(cells) else None)
+        own = [row for row in rows if (row["network"], row.get("from_layer")) == (network, first)]
+        told = [row for row in own if row[f"drop_{when}"] is not None]
+        if not told:
+            return None
+        cheaper = round(fmean(row["multiply_adds_ratio"] for row in told), 2) >= ratio
+        return cheaper and round(-fmean(row[f"drop_{when}"] for row in told), 2) >= gain
 
     return holds
