@@ -8,6 +8,7 @@ them.
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import cached_property, partial
@@ -32,6 +33,7 @@ from corank.errors import InputError
 from corank.linalg import Nystrom, number_of_terms
 from corank.measure import OnDevice
 from corank.network import Cost, GraphNetwork, cost, evaluation_mode, weighted_layers
+from corank.network.modular import Modular, with_modules
 
 SCOPES: tuple[Scope, ...] = ("uniform", "global")
 PRUNED_PLACES = 3  # that are tried, until one is within the budget
@@ -64,12 +66,46 @@ class Way:
     def cost(self, widths: Widths) -> Cost:
         """Of that network, counted without copying it."""
         if widths not in self._known:
-            self._known[widths] = self._course.cost(narrowed_modules(self.path.graph, self._removals(widths)))
+            self._known[widths] = self._counted(narrowed_modules(self.path.graph, self._removals(widths)))
         return self._known[widths]
+
+    def _counted(self, small: Modular) -> Cost:
+        if self._uses is None:
+            return self._course.cost(small)
+        own = list(small.parameters())
+        return Cost(
+            parameters=sum(value.numel() for value in own),
+            storage_bytes=sum(value.numel() * value.element_size() for value in own),
+            multiply_adds=sum(times * _weight(small, path).numel() for path, times in self._uses.items()),
+        )
+
+    @cached_property
+    def _uses(self) -> dict[str, int] | None:
+        """How often a sample uses each number of a weight, which narrowing leaves as it is; None if others multiply."""
+        modular, uses = with_modules(self.path.graph), Counter[str]()
+
+        def count(path: str, output: Tensor) -> None:
+            uses[path] += output.numel() // len(_weight(modular, path))
+
+        for held in modular.held:
+            if _weight(modular, held.path).ndim > 1:
+                modular.layer(held).register_forward_hook(
+                    lambda _module, _given, output, path=held.path: count(path, output)
+                )
+        with torch.no_grad(), evaluation_mode(modular):
+            modular(self._course.example[:1])
+        multiply_adds = sum(times * _weight(modular, path).numel() for path, times in uses.items())
+        return dict(uses) if multiply_adds == self._course.cost(self.path.graph).multiply_adds else None
 
     def _removals(self, widths: Widths) -> list[tuple[Group, Tensor]]:
         pairs = zip(self.path.groups, widths, strict=True)
         return [(group, group.least_important(group.width - kept)) for group, kept in pairs]
+
+
+def _weight(modular: Modular, path: str) -> Tensor:
+    weight = modular.get_submodule(path).weight
+    assert isinstance(weight, Tensor)
+    return weight
 
 
 class Prunings(Ladder[Widths]):
