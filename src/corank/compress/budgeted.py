@@ -47,8 +47,12 @@ class Budgeted(Compressed):
 
     @property
     def front(self) -> tuple[Candidate, ...]:
-        """The Pareto front of all candidates in multiply-adds and accuracy, cheapest first."""
-        return front_of(self.candidates)
+        """The Pareto front of all candidates in the budgeted quantity and accuracy, the least first."""
+        return front_of(self.candidates, self.amount)
+
+    def amount(self, candidate: Candidate) -> float:
+        """How much of the budgeted quantity a candidate takes; without a target, of multiply-adds."""
+        return candidate.reached if self.target else candidate.cost.multiply_adds
 
     @property
     def manner(self) -> str:

@@ -24,7 +24,7 @@ def beats(one: Candidate, other: Candidate) -> bool:
 @given(st.lists(st.tuples(st.integers(1, 9), st.integers(0, 9)), min_size=1, max_size=12))
 def test_none_on_the_front_is_beaten_and_each_beside_it_is_beaten_or_equalled(pairs: list[tuple[int, int]]) -> None:
     every = [candidate(amount, share / 10) for amount, share in pairs]
-    front = front_of(every)
+    front = front_of(every, lambda one: one.cost.multiply_adds)
     assert not any(beats(one, other) for one in every for other in front)
     for one in every:
         assert any(beats(other, one) or other == one for other in front)
@@ -33,4 +33,5 @@ def test_none_on_the_front_is_beaten_and_each_beside_it_is_beaten_or_equalled(pa
 
 def test_a_trial_counts_where_there_was_one() -> None:
     assert candidate(1, 0.9, trial=0.2).judged == 0.2
-    assert front_of([candidate(1, 0.1, trial=0.8), candidate(2, 0.7)]) == (candidate(1, 0.1, trial=0.8),)
+    front = front_of([candidate(1, 0.1, trial=0.8), candidate(2, 0.7)], lambda one: one.cost.multiply_adds)
+    assert front == (candidate(1, 0.1, trial=0.8),)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from corank.network import Cost
@@ -75,10 +75,10 @@ class Candidate(Result):
         }  # fmt: skip
 
 
-def front_of(candidates: Sequence[Candidate]) -> tuple[Candidate, ...]:
-    """Those that no other beats in multiply-adds and accuracy, cheapest first."""
+def front_of(candidates: Sequence[Candidate], amount: Callable[[Candidate], float]) -> tuple[Candidate, ...]:
+    """Those that no other beats in some amount and in accuracy, the least first."""
     front: list[Candidate] = []
-    for candidate in sorted(candidates, key=lambda one: (one.cost.multiply_adds, -one.judged, one.cost.parameters)):
+    for candidate in sorted(candidates, key=lambda one: (amount(one), -one.judged, one.cost.parameters)):
         if not front or candidate.judged > front[-1].judged:
             front.append(candidate)
     return tuple(front)

@@ -6,7 +6,6 @@ without colours.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -76,7 +75,7 @@ def _draw(canvas: Canvas, result: Budgeted) -> None:
     handles = _handles(result, methods)
     axes = _axes(canvas, result, legend_lines=-(-len(handles) // columns))
     _guides(axes, result)
-    front = _front([_point(result, row) for row in result.candidates])
+    front = [_point(result, row) for row in result.front]
     amounts, errors = [point.amount for point in front], [_error(result, point.accuracy) for point in front]
     axes.step(amounts, errors, where="post", color=INK.light, linewidth=1, zorder=2)
     for row in result.candidates:
@@ -169,7 +168,7 @@ def _ring(at: tuple[float, float] | None = None, label: str = "") -> Line2D:
 
 def _point(result: Budgeted, row: Candidate) -> _Point:
     """Where a candidate stands."""
-    return _Point(row.reached if result.target else row.cost.multiply_adds, row.judged)
+    return _Point(result.amount(row), row.judged)
 
 
 def _error(result: Budgeted, accuracy: float) -> float:
@@ -184,12 +183,3 @@ def _whole(result: Budgeted) -> float | None:
     if result.target.quantity != LATENCY:
         return result.target.amount(result.original)
     return result.limit * result.target.limit if result.target.is_ratio and result.limit is not None else None
-
-
-def _front(points: Sequence[_Point]) -> list[_Point]:
-    """Those that no other beats in both, least first."""
-    front: list[_Point] = []
-    for point in sorted(points, key=lambda one: (one.amount, -one.accuracy)):
-        if point.accuracy > (front[-1].accuracy if front else -math.inf):
-            front.append(point)
-    return front
