@@ -13,7 +13,7 @@ from corank.report import Column, Missing, Section, Table, figures_of
 from corank.report.format import MINUS, SPACE, compact, milliseconds, number, percent, storage
 
 UNTRIED = Missing("only the best few had a short trial training")
-VERDICTS = "over: of the budget; front: no other has fewer multiply-adds and more accuracy; beaten: one has"
+VERDICTS = "over: of the budget; front: no other takes less and is more accurate; beaten: one does"
 
 
 def budget_particulars(small: Budgeted) -> Particulars:
