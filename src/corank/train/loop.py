@@ -15,9 +15,12 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim import Optimizer
 
 from corank.errors import InputError
+from corank.network import GraphNetwork
+from corank.network.layers import kind_of
 from corank.train.devices import Devices, shard
 from corank.train.evaluate import Batches, right_answers
 from corank.train.history import EpochRow
@@ -71,6 +74,7 @@ class Loop:
         self.seed = seed
         self.optimiser = optimiser
         self.base_rates = [float(group["lr"]) for group in optimiser.param_groups]
+        self._has_batch_norm = any(_normalises_batches(module) for module in network.modules())
         self.objective, self.ready_optimiser = devices.setup(_Step(network, terms.objective), optimiser)
 
     def epoch(self, batches: Batches, epoch: int, schedule: Schedule, advance: Advance) -> EpochRow:
@@ -91,7 +95,7 @@ class Loop:
         sums = _Sums()
         with _last_output(self.network) as outputs:
             for step, (x, y) in enumerate(drawn_with(derived_seed(self.seed, epoch, "data"), batches)):
-                if len(x) == 1 < sums.largest:  # a batch norm has no variance of it
+                if len(x) == 1 < sums.largest and self._has_batch_norm:  # which has no variance of one sample
                     continue
                 progress = (epoch * self.steps + step + 0.5) / (self.epochs * self.steps)
                 rate = self._set_rates(schedule(min(progress, 1.0)))
@@ -145,6 +149,12 @@ class Loop:
         for group, base_rate in zip(groups, self.base_rates, strict=True):
             group["lr"] = base_rate * factor
         return float(groups[0]["lr"])
+
+
+def _normalises_batches(module: nn.Module) -> bool:
+    if isinstance(module, GraphNetwork):
+        return any(kind_of(node) == "batch_norm" for node in module.graph.nodes)
+    return isinstance(module, _BatchNorm)
 
 
 class _Step(nn.Module):
