@@ -163,7 +163,7 @@ def test_a_small_loss_is_kept_and_a_larger_one_buys_a_smaller_network() -> None:
         assert small.target is None
         assert small.limit is None
         assert small.reached is None
-        assert f"where {allowed:g} are allowed" in small.reason
+        assert f"where a loss of {allowed:g} is allowed" in small.reason
         amounts.append(small.overall.multiply_adds)
     assert amounts[1] < amounts[0]
 
@@ -220,16 +220,25 @@ def test_a_latency_is_kept_and_the_next_larger_network_exceeds_it(target: str, m
     assert following > small.limit
 
 
+def test_of_those_that_were_timed_the_best_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    use_clock(monkeypatch, itertools.cycle([0.6, 1.0, 1.5, 0.8, 1.2]))
+    small = Auto(target="latency-ms=2.5x", trial_steps=1, epochs=0).compress(graph(), data(), validation=validation())
+    timed = [one for one in small.candidates if one.trial_accuracy is not None]
+    assert len(timed) > 1
+    assert small.chosen.judged == max(one.judged for one in timed)
+    assert all(one.fits and one.latency_ms <= small.limit for one in timed)
+
+
 def test_a_budget_that_nothing_reaches_is_refused_with_how_near_each_method_comes() -> None:
     with pytest.raises(InputError, match=r"no method here reaches macs=1000x, at most .* RON .* pruning ") as caught:
         made(target="macs=1000x")
     assert "\n" not in str(caught.value)
-    assert "give a larger one" in str(caught.value)
+    assert "allow more" in str(caught.value)
 
 
 @pytest.mark.parametrize("target", ["macs=1e9", "storage-mb=5"])
 def test_a_budget_that_is_kept_already_is_refused(target: str) -> None:
-    with pytest.raises(InputError, match=r"keeps the budget .* as it is.*give a smaller one"):
+    with pytest.raises(InputError, match=r"keeps the budget .* as it is.*allow less"):
         made(target=target)
 
 

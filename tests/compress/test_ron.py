@@ -248,10 +248,13 @@ def test_rows_and_words_speak_of_the_reduction() -> None:
     assert (row["layer"], row["reduced layers"], row["agreement"]) == ("3", 2, made.agreement)
     assert (made.manner, tuned.manner) == ("reduced after 3", "reduced as a whole")
     assert made.why == (
-        "everything after 3 was replaced by 2 dense layers that keep 6, 6 features without any training; the rest is "
-        "as it was"
+        "everything after 3 was replaced by 2 dense layers that keep 6, 6 features, and a linear output without any "
+        "training; the rest is as it was"
     )
-    assert tuned.why == "the whole network was replaced by 3 dense layers that keep 6, 6, 6 features, then fine-tuned"
+    assert tuned.why == (
+        "the whole network was replaced by 3 dense layers that keep 6, 6, 6 features, and a linear output, then "
+        "fine-tuned"
+    )
     assert {"layer", "rank", "rows", "bound", "interpolation error"} <= made.layers[0].row().keys()
 
 

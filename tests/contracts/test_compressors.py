@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from corank.compress import Compressed
 from corank.errors import InputError
 from corank.network import GraphNetwork, Weighted, cost, load_graph, save_graph, weighted_layers
+from corank.network.exporting import export, load_exported
 from corank.train import accuracy
 
 from ..compress import polynomial
@@ -222,3 +223,13 @@ def test_it_is_exact_where_it_declares_to_be(name: str) -> None:
 
 def test_some_compressor_declares_to_be_exact() -> None:
     assert any(method.exact_on for method in COMPRESSORS.values())
+
+
+@pytest.mark.parametrize("suffix", ["onnx", "pt2"])
+def test_it_exports_to_a_file_that_computes_the_same(name: str, suffix: str, tmp_path: Path) -> None:
+    made, file = shared(name)[1].network, tmp_path / f"small.{suffix}"
+    said = export(made, file, (1, 4, 4))
+    assert said.difference <= said.allowed_difference < 1e-4
+    x = data(1)[0][0]
+    with torch.no_grad():
+        torch.testing.assert_close(load_exported(file)(x), made(x), rtol=0, atol=1e-4)

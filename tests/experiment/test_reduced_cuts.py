@@ -160,6 +160,12 @@ def test_the_section_tells_of_every_network_and_shows_the_best(studied: StudyRes
     assert f"that after {best.layer}, with" in section.text[1]
     assert percent(row.accuracy.validation) in section.text[1]
     assert {"reduced-spectra", "reduced-errors"} <= {figure.name for figure in section.figures}
+    longest = studied.reduced.longest
+    assert longest is not None
+    (spectra,) = (figure for figure in section.figures if figure.name == "reduced-spectra")
+    assert f"{len(longest.layers)} reduced layers" in spectra.svg
+    every = [len(row.ranks) for row in studied.reduced.cuts]
+    assert len(longest.layers) >= max(every)
     assert [what for what, _ in section.left_out] == [f"after {row.layer}" for row in studied.reduced.left_out]
 
 

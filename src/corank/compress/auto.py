@@ -37,16 +37,19 @@ DEEPEST = "macs=8x"
 class Auto(Compressor[Budgeted]):
     """Find the best network within a budget, or the cheapest that loses little accuracy, and train it.
 
-    At least one of target and max_drop must be given. With a target several candidates may be trained until one loses
-    little enough. A max_drop alone is searched for between 1 and 32 times fewer multiply-adds: budgets are tried, each
-    with a whole race and a training, and the interval is halved on the logarithmic scale.
+    At least one of target and max_drop must be given. A target is used up to 2 % where a method can: another network is
+    only taken if it is 2 points more accurate on the validation samples. With both, several candidates may be trained
+    until one loses little enough. A max_drop alone is searched for between 1 and 32 times fewer
+    multiply-adds: budgets are tried, each with a whole race and a training, and the interval is halved on the
+    logarithmic scale.
 
     Args:
         target: the budget: "macs=3x" and "params=10x" for so many times fewer, "macs=4e7", "params=2e5", "storage-mb=5"
             or "latency-ms=4" (one sample) for so much.
         max_drop: how many points of accuracy may be lost after training, on the validation samples, which it needs.
             They have a part in the choices, so that a network may lose a little more on others.
-        multiple: the widths of new and pruned layers are multiples of it.
+        multiple: the widths of pruned layers and the numbers of features that new layers keep are multiples of it,
+            ranks are not.
         trial_steps: of a short training of the best candidate of every method, the same for all, after which they are
             compared; 0 compares them as they are, which is unfair to pruning.
         trainings: how many candidates may be trained in search of one that loses at most max_drop; without a max_drop
@@ -153,7 +156,7 @@ class Auto(Compressor[Budgeted]):
         if allowance.whole <= allowance.limit:
             raise InputError(
                 f"the network keeps the budget {text!r} as it is, with {allowance.whole:.4g} {allowance.target.unit}: "
-                "give a smaller one"
+                "allow less"
             )
         return allowance
 

@@ -257,6 +257,8 @@ class RON(Compressor[RONetwork]):
         if short:
             named = ", ".join(f"{layer.layer} ({layer.energy:.1%})" for layer in short)
             told.append(f"less than the energy asked for is held at {named}: give a larger sketch_size or more samples")
+        if self.iterations > 1 and self.epochs:
+            told.append("the accuracy before recovery and the curve of training are those of the last round")
         if self.vbmf:
             told += _doubts(found.layers)
         return "; ".join(told)

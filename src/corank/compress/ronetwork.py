@@ -82,7 +82,7 @@ class RONetwork(Compressed):
         rows = [layer.rows for layer in self.layers]
         widths = ", ".join(map(str, rows)) if len(rows) <= NAMED else f"from {min(rows)} to {max(rows)}"
         layers = "1 dense layer that keeps" if len(rows) == 1 else f"{len(rows)} dense layers that keep"
-        new = f"{layers} {widths} features"
+        new = f"{layers} {widths} features, and a linear output"
         before = ", then fine-tuned" if self.training else " without any training"
         if self.layer is None:
             return f"the whole network was replaced by {new}{before}"

@@ -13,7 +13,10 @@ from corank.report import Column, Missing, Section, Table, figures_of
 from corank.report.format import MINUS, SPACE, compact, milliseconds, number, percent, storage
 
 UNTRIED = Missing("only the best few had a short trial training")
-VERDICTS = "over: of the budget; front: no other takes less and is more accurate; beaten: one does"
+VERDICTS = (
+    "over: of the budget; front: no other takes less and is more accurate (after its trial, where it had one); beaten: "
+    "one does"
+)
 
 
 def budget_particulars(small: Budgeted) -> Particulars:

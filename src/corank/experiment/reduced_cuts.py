@@ -75,11 +75,13 @@ class ReducedCuts(Result):
         left_out: the other places.
         best: the cheapest within the tolerance, or the most accurate where none is, with what is known of its layers;
             None where there is none.
+        longest: the one reduced from furthest in front, smaller or not, with what is known of its layers.
     """
 
     cuts: tuple[ReducedCut, ...] = ()
     left_out: tuple[NotReduced, ...] = ()
     best: RONetwork | None = None
+    longest: RONetwork | None = None
 
     def row(self) -> dict[str, Scalar]:
         """How many there are and the best one's place."""
@@ -112,6 +114,7 @@ def reduce_cuts(
     cuts: list[ReducedCut] = []
     left_out: list[NotReduced] = []
     best: tuple[tuple[bool, float], RONetwork] | None = None
+    longest: RONetwork | None = None
     for layer in reversed(layers):
         if time.perf_counter() > until:
             left_out.append(NotReduced(layer=layer, reason=NO_TIME))
@@ -121,6 +124,7 @@ def reduce_cuts(
         except InputError as error:
             left_out.append(NotReduced(layer=layer, reason=str(error)))
             continue
+        longest = small
         if reason := _larger(small):
             left_out.append(NotReduced(layer=layer, reason=reason))
             continue
@@ -134,6 +138,7 @@ def reduce_cuts(
         cuts=tuple(sorted(cuts, key=lambda found: found.overall.multiply_adds)),
         left_out=tuple(reversed(left_out)),
         best=best[1] if best else None,
+        longest=longest,
     )
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from corank.experiment.evaluated import Evaluated, asnetwork
-from corank.experiment.reduced_cuts import ENERGY, ReducedCut
+from corank.experiment.reduced_cuts import ENERGY, ReducedCut, ReducedCuts
 from corank.experiment.study import StudyResult
 from corank.experiment.words import points, sizes
-from corank.report import Column, Section, Table, Tradeoff, cost_against_accuracy, figures_of
+from corank.report import Column, Figure, Section, Table, Tradeoff, cost_against_accuracy
+from corank.report.figures import reduced_errors, reduced_spectra
 from corank.report.format import percent, ratio
 
 
@@ -15,7 +16,7 @@ def reduced_section(result: StudyResult) -> Section | None:
     reduced = result.reduced
     if not (reduced.cuts or reduced.left_out):
         return None
-    figures = () if reduced.best is None else tuple(figures_of(reduced.best).values())
+    figures = _figures(reduced)
     if reduced.cuts and not result.cuts:  # otherwise they stand beside the cuts
         figures = (cost_against_accuracy((), baseline(result), reduced=reduced_tradeoffs(result)), *figures)
     return Section(
@@ -67,6 +68,13 @@ def _table(result: StudyResult) -> Table:
     return Table(columns, rows, "The reduced-order networks.")
 
 
+def _figures(reduced: ReducedCuts) -> tuple[Figure, ...]:
+    """The spectra of all layers that were reduced from anywhere, and the errors of those of the best network."""
+    spectra = None if reduced.longest is None else reduced_spectra(reduced.longest)
+    errors = None if reduced.best is None else reduced_errors(reduced.best)
+    return tuple(figure for figure in (spectra, errors) if figure is not None)
+
+
 def _in_words(result: StudyResult) -> tuple[str, ...]:
     """What was made, which is the best, and whether it is better than the recommended cut."""
     made = (
@@ -85,8 +93,8 @@ def _in_words(result: StudyResult) -> tuple[str, ...]:
     )
     said = (
         f"{good} that after {best.layer}, with {fewer} fewer multiply-adds and a validation accuracy of "
-        f"{percent(best.accuracy.validation)} (original {percent(result.original.validation)}); its spectra and errors "
-        "are drawn below."
+        f"{percent(best.accuracy.validation)} (original {percent(result.original.validation)}); its errors are drawn "
+        "below, with the spectra of all layers that were reduced from anywhere."
     )
     return (made, said, *_rivalry(result, best))
 

@@ -11,11 +11,13 @@ from corank.compress.race.candidate import PRUNING
 from corank.compress.race.course import REDUCED_PLACES, Course
 from corank.compress.race.ladder import Choice, Ladder, chosen, smallest
 from corank.compress.race.polynomials import Polynomials, asnets
-from corank.compress.race.prunings import pruned_cuts
+from corank.compress.race.prunings import PrunedPolynomials, PrunedReductions, pruned_cuts
 from corank.compress.race.reductions import rons
 from corank.compress.reduced.stages import tail_of
 from corank.errors import InputError
 from corank.measure import OnDevice
+
+NO_ROOM = "behind no part of the network that would have to be narrowed does the budget leave room for it"
 
 
 class Field(NamedTuple):
@@ -45,6 +47,9 @@ def field(course: Course, allowance: Allowance, multiple: int, batches: OnDevice
         ladders += pruned_cuts(course, allowance, multiple, batches)
     except InputError as error:
         left.append(f"{PRUNING} is not in the race: {error}")
+    else:
+        without = {PrunedPolynomials.method, PrunedReductions.method} - {ladder.method for ladder in ladders}
+        left += [f"{method} is not in the race: {NO_ROOM}" for method in sorted(without)]
     choices: list[Choice[Any]] = []
     for method in dict.fromkeys(ladder.method for ladder in ladders):
         own = [ladder for ladder in ladders if ladder.method == method]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 from corank.compress.race.allowance import Allowance
 from corank.compress.race.candidate import Candidate
@@ -27,6 +28,7 @@ class Lap:
         entries: all candidates.
         left: why methods have none.
         compared: those that had a trial, the one to be taken first.
+        told: what was found of some candidates by the clock, in words.
         steps: of a trial.
         search_seconds: that it took to choose the sizes of the candidates.
         judge_seconds: that it took to fit and to judge them.
@@ -36,6 +38,7 @@ class Lap:
     entries: tuple[Entry, ...]
     left: tuple[str, ...]
     compared: tuple[Entry, ...]
+    told: Mapping[Entry, str]
     steps: int
     search_seconds: float
     judge_seconds: float
@@ -55,7 +58,7 @@ class Lap:
         nearest = f"the least that each takes is {each}" if each else "none has a candidate"
         why = "".join(f"; {one}" for one in self.left)
         return InputError(
-            f"no method here reaches {target}, at most {limit:.4g} {target.unit}: {nearest}{why}; give a larger one"
+            f"no method here reaches {target}, at most {limit:.4g} {target.unit}: {nearest}{why}; allow more"
         )
 
     def trained(
@@ -71,19 +74,12 @@ class Lap:
             number: of the first training.
         """
         found: list[tuple[Trained, str]] = []
-        for entry, told in self._settled():
-            found.append((runner.trained(entry, epochs, number + len(found)), self._reason(entry, runner) + told))
+        for entry in self.compared:
+            reason = self._reason(entry, runner) + self.told.get(entry, "")
+            found.append((runner.trained(entry, epochs, number + len(found)), reason))
             if len(found) == most or found[-1][0].drop <= max_drop:
                 break
         return found
-
-    def _settled(self) -> Iterator[tuple[Entry, str]]:
-        """The candidates in their order; with a budget of milliseconds those that keep it beside the next larger."""
-        for entry in self.compared:
-            if not self.allowance.is_timed:
-                yield entry, ""
-            elif found := settled(entry, self.allowance):
-                yield found.entry, f"; {found.told}"
 
     def _reason(self, entry: Entry, runner: Runner) -> str:
         compared = [one.candidate for one in self.compared]
@@ -109,10 +105,30 @@ def run(runner: Runner, allowance: Allowance, multiple: int, batches: OnDevice, 
     with stage(f"judging {len(found.choices)} candidates"):
         entries = tuple(choice.entered(allowance) for choice in found.choices)
     judged = time.perf_counter()
-    best = finalists(entries, limit)
+    best, told = finalists(entries, limit), dict[Any, str]()
+    if allowance.is_timed:
+        entries, best, told = _by_the_clock(entries, best, allowance)
     if len(best) > 1:  # one alone has nothing to be compared with
         best = [runner.tried(entry, steps, f"trial {number} of {len(best)}") for number, entry in enumerate(best, 1)]
     return Lap(
-        allowance=allowance, entries=entries, left=found.left, compared=tuple(ranking(best, limit)), steps=steps,
+        allowance=allowance, entries=entries, left=found.left, compared=tuple(ranking(best, limit)),
+        told={entry: told[entry.choice] for entry in best if entry.choice in told}, steps=steps,
         search_seconds=searched - start, judge_seconds=judged - searched,
     )  # fmt: skip
+
+
+def _by_the_clock(
+    entries: Sequence[Entry], best: Sequence[Entry], allowance: Allowance
+) -> tuple[tuple[Entry, ...], list[Entry], dict[Any, str]]:
+    """All candidates, those of the best that keep a budget of milliseconds beside the next larger, and what was found.
+
+    Each of the best is replaced by the largest network of its kind that was fast enough, or does not fit.
+    """
+    kept, told, now = [], dict[Any, str](), {entry: entry for entry in entries}
+    with stage(f"timing {len(best)} candidates"):
+        for entry in best:
+            if found := settled(entry, allowance):
+                kept.append(found.entry)
+                told[found.entry.choice] = f"; {found.told}"
+            now[entry] = found.entry if found else replace(entry, candidate=replace(entry.candidate, fits=False))
+    return tuple(now.values()), kept, told

@@ -121,7 +121,8 @@ def _after(tries: Sequence[Trained], best: Trained, max_drop: float) -> str:
     each = ", ".join(f"{_described(one)} {one.drop:.2f}" for one in tries)
     lost = f"points lost after training: {each}"
     if best.drop <= max_drop:
-        return f"{_described(best)} loses {best.drop:.2f} points where {max_drop:g} are allowed ({lost})"
+        said = f"loses {best.drop:.2f}" if best.drop >= 0 else f"gains {-best.drop:.2f}"
+        return f"{_described(best)} {said} points where a loss of {max_drop:g} is allowed ({lost})"
     return f"no candidate that was trained loses at most {max_drop:g} points; the nearest is returned ({lost})"
 
 
