@@ -12,6 +12,7 @@ from corank.compress.budget import LATENCY, Target
 from corank.network import Cost, latencies
 
 SECONDS = 0.2
+ORIGINAL_SECONDS = 1.0  # a disturbance of this one would move the budget
 Item = TypeVar("Item")
 
 
@@ -35,7 +36,9 @@ class Allowance:
     def of(cls, target: Target, network: nn.Module, original: Cost, example: Tensor) -> Allowance:
         """The allowance for a network."""
         one = example[:1]
-        original_ms = medians_ms({"original": network}, one)["original"] if target.quantity == LATENCY else None
+        original_ms = None
+        if target.quantity == LATENCY:
+            original_ms = medians_ms({"original": network}, one, ORIGINAL_SECONDS)["original"]
         return cls(target=target, original=original, original_ms=original_ms, example=one)
 
     @property
