@@ -130,16 +130,21 @@ def within_budget(
     samples: int,
     sketch_size: int = SKETCH_SIZE,
     multiple: int = 8,
+    is_apart: bool = False,
 ) -> dict[str, GraphNetwork]:
     """RONs from the last places that such a cost reaches, as wide as it allows, by a description.
 
-    Each place is measured by itself, so that as many of its samples as can be are kept to fit maps to.
+    Places are measured in one pass, or each in its own, so that as many of its samples as can be are kept for its maps.
     """
     x, _ = next(iter(batches))
     shape = tuple(x.shape[1:])
     found: dict[str, GraphNetwork] = {}
-    for layer in places(network, shape, multiply_adds, count):
-        (ending,) = Measured(network, batches, [layer], samples, sketch_size).endings.values()
+    reached = places(network, shape, multiply_adds, count)
+    passes = ([layer] for layer in reached) if is_apart else [reached]
+    endings = (
+        pair for layers in passes for pair in Measured(network, batches, layers, samples, sketch_size).endings.items()
+    )
+    for layer, ending in endings:
         best = ending.within(multiply_adds - cost(ending.halves.pre, shape).multiply_adds, multiple)
         if best is not None:
             read = "all features" if best.projected is None else f"{best.projected} directions"

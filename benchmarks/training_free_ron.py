@@ -129,7 +129,13 @@ def candidates(network: nn.Module, data: Dataset, ratio: float, options: Any) ->
     most = cost(network, data.shape).multiply_adds / ratio
     batches = Batches(data.train, BATCH, shuffle=True)
     made = within_budget(
-        network, batches, most, count=options.places, samples=options.samples, sketch_size=options.sketch
+        network,
+        batches,
+        most,
+        count=options.places,
+        samples=options.samples,
+        sketch_size=options.sketch,
+        is_apart=True,
     )
     found: dict[str, tuple[nn.Module, str]] = {f"RON {label}": (one, "RON") for label, one in made.items()}
     for kind in get_args(Kind) if options.rivals else ():

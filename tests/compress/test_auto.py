@@ -6,6 +6,7 @@ import copy
 import itertools
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ from corank.compress import Auto, Budgeted
 from corank.compress.auto import _grown
 from corank.compress.race import allowance as clock
 from corank.compress.race import settling
+from corank.compress.race.entry import Entry
+from corank.compress.race.runner import Runner
 from corank.errors import InputError
 from corank.network import Cost, GraphNetwork, capture, cost
 from corank.train import Checkpoint, accuracy
@@ -222,10 +225,17 @@ def test_a_latency_is_kept_and_the_next_larger_network_exceeds_it(target: str, m
 
 def test_of_those_that_were_timed_the_best_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     use_clock(monkeypatch, itertools.cycle([0.6, 1.0, 1.5, 0.8, 1.2]))
+    tried: list[float] = []
+
+    def later_is_better(_: Runner, entry: Entry, steps: int, label: str) -> Entry:
+        tried.append(0.5 + 0.1 * len(tried))
+        return replace(entry, candidate=replace(entry.candidate, trial_accuracy=tried[-1]))
+
+    monkeypatch.setattr(Runner, "tried", later_is_better)
     small = Auto(target="latency-ms=2.5x", trial_steps=1, epochs=0).compress(graph(), data(), validation=validation())
     timed = [one for one in small.candidates if one.trial_accuracy is not None]
-    assert len(timed) > 1
-    assert small.chosen.judged == max(one.judged for one in timed)
+    assert len(timed) == len(tried) > 1
+    assert small.chosen.judged == tried[-1]
     assert all(one.fits and one.latency_ms <= small.limit for one in timed)
 
 

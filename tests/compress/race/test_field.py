@@ -49,6 +49,13 @@ def test_every_method_is_in_the_race() -> None:
     assert offered("cnn", "macs=2x").left == ()
 
 
+def test_methods_that_have_no_place_are_named() -> None:
+    found = offered("mlp", "macs=1.02x")
+    methods = {choice.ladder.method for choice in found.choices}
+    assert METHODS - methods == {"pruning + ASNet", "pruning + RON"}
+    assert [reason.partition(" is not in the race: ")[0] for reason in found.left] == sorted(METHODS - methods)
+
+
 def test_costs_are_those_of_the_networks_that_are_built(case: tuple[str, str]) -> None:
     allowed = allowance(*case)
     for entry in entries(*case):

@@ -17,7 +17,7 @@ from corank.compress.reduced.stages import tail_of
 from corank.errors import InputError
 from corank.measure import OnDevice
 
-NO_ROOM = "behind no part of the network that would have to be narrowed does the budget leave room for it"
+NO_PLACE = "no place behind a part that would have to be narrowed has an end that it can replace within the budget"
 
 
 class Field(NamedTuple):
@@ -49,7 +49,7 @@ def field(course: Course, allowance: Allowance, multiple: int, batches: OnDevice
         left.append(f"{PRUNING} is not in the race: {error}")
     else:
         without = {PrunedPolynomials.method, PrunedReductions.method} - {ladder.method for ladder in ladders}
-        left += [f"{method} is not in the race: {NO_ROOM}" for method in sorted(without)]
+        left += [f"{method} is not in the race: {NO_PLACE}" for method in sorted(without)]
     choices: list[Choice[Any]] = []
     for method in dict.fromkeys(ladder.method for ladder in ladders):
         own = [ladder for ladder in ladders if ladder.method == method]
