@@ -40,7 +40,7 @@ RATES = (1e-3, 1e-4, 1e-5)
 RATIOS = (2.0, 4.0)
 ASNET_CUTS = {2.0: 7, 4.0: 4}  # the last convolutions before which so much less is computed
 PLACES = 3
-LATENCY_SECONDS = 40.0
+LATENCY_SECONDS = 15.0
 
 
 def main() -> None:
