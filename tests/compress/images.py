@@ -27,18 +27,21 @@ def data() -> Data:
 
 
 class Turned:
-    """The data in an order that follows from the epoch, as shuffled batches have it."""
+    """Batches in an order that follows from the epoch, as shuffled ones have it."""
 
     epoch = 0
+
+    def __init__(self, batches: Data) -> None:
+        self.batches = batches
 
     def set_epoch(self, epoch: int) -> None:
         self.epoch = epoch
 
     def __len__(self) -> int:
-        return len(data())
+        return len(self.batches)
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        return iter([*data()[self.epoch :], *data()[: self.epoch]])
+        return iter([*self.batches[self.epoch :], *self.batches[: self.epoch]])
 
 
 @cache

@@ -26,6 +26,7 @@ from corank.network import Cost, GraphNetwork, capture, cost
 from corank.train import Checkpoint, accuracy
 
 from ..contracts.methods import Snapshot, leaves, timeless
+from .images import Turned
 from .race.networks import data, network, trained, validation
 
 SHAPE = (1, 8, 8)
@@ -108,21 +109,6 @@ def test_one_seed_gives_one_result(options: dict[str, Any]) -> None:
     assert all(torch.equal(*pair) for pair in pairs)
 
 
-class Shuffled:
-    """Batches in an order that follows from the epoch."""
-
-    epoch = 0
-
-    def set_epoch(self, epoch: int) -> None:
-        self.epoch = epoch
-
-    def __len__(self) -> int:
-        return len(data())
-
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        return iter([*data()[self.epoch :], *data()[: self.epoch]])
-
-
 class Stopped(Exception):
     """What stands for the user's Ctrl-C."""
 
@@ -130,7 +116,7 @@ class Stopped(Exception):
 @cache
 def in_several_trainings() -> tuple[Auto, Budgeted]:
     method = Auto(max_drop=2.0, trainings=2, trial_steps=1, epochs=2)
-    return method, method.compress(graph(), Shuffled(), validation=validation())
+    return method, method.compress(graph(), Turned(data()), validation=validation())
 
 
 @pytest.mark.parametrize("saves", [1, 3])
@@ -149,8 +135,8 @@ def test_several_trainings_that_were_stopped_go_on_to_the_same_bits(
     with monkeypatch.context() as patched:
         patched.setattr(Checkpoint, "save", stop)
         with pytest.raises(Stopped):
-            method.compress(graph(), Shuffled(), validation=validation(), checkpoint=tmp_path)
-    found = method.compress(graph(), Shuffled(), validation=validation(), checkpoint=tmp_path)
+            method.compress(graph(), Turned(data()), validation=validation(), checkpoint=tmp_path)
+    found = method.compress(graph(), Turned(data()), validation=validation(), checkpoint=tmp_path)
     assert timeless(found.to_dict()) == timeless(whole.to_dict())
     tensors = [[leaf for leaf in leaves(one) if isinstance(leaf, Tensor)] for one in (found, whole)]
     assert all(torch.equal(*pair) for pair in zip(*tensors, strict=True))

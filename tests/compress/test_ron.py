@@ -115,7 +115,7 @@ class Stopped(Exception):
 @cache
 def in_two_rounds(tuning: TuningName) -> tuple[RON, RONetwork]:
     method = RON(layer=1, rank=5, epochs=2, iterations=2, batch_norm=True, dropout=0.2, tuning=tuning)
-    return method, method.compress(graph(), Turned(), validation=data()[:3])
+    return method, method.compress(graph(), Turned(data()), validation=data()[:3])
 
 
 @pytest.mark.parametrize(("tuning", "kept"), [("distillation", 1), ("distillation", 2), ("thesis", 3), ("thesis", 4)])
@@ -138,9 +138,9 @@ def test_stopped_in_any_round_it_goes_on_to_the_same_bits(
     with monkeypatch.context() as patched:
         patched.setattr(Checkpoint, "save", stop)
         with pytest.raises(Stopped):
-            method.compress(graph(), Turned(), validation=data()[:3], checkpoint=tmp_path)
+            method.compress(graph(), Turned(data()), validation=data()[:3], checkpoint=tmp_path)
     monkeypatch.setattr(Loop, "epoch", counted)
-    found = method.compress(graph(), Turned(), validation=data()[:3], checkpoint=tmp_path)
+    found = method.compress(graph(), Turned(data()), validation=data()[:3], checkpoint=tmp_path)
     assert len(done) == 4 - kept, "no finished epoch is done again"
     one, other = expected.network.state_dict(), found.network.state_dict()
     assert all(torch.equal(one[name], other[name]) for name in one)
