@@ -19,7 +19,20 @@ import torch
 from corank.cli import run
 from corank.experiment import load
 
-from .user import COMPRESS, COST, MEASURE, STUDY, TRAIN, Corank, assert_refused, contents, interrupt_after
+from .user import (
+    COMPRESS,
+    COST,
+    EVALUATE,
+    MEASURE,
+    STUDY,
+    TRAIN,
+    TRANSFER,
+    UNIVERSAL,
+    Corank,
+    assert_refused,
+    contents,
+    interrupt_after,
+)
 
 
 def change(line: tuple[str, ...], option: str, value: str) -> list[str]:
@@ -36,6 +49,9 @@ def change(line: tuple[str, ...], option: str, value: str) -> list[str]:
         pytest.param(TRAIN, "--epochs", "3", id="train"),
         pytest.param(COMPRESS, "--rank", "3", id="compress"),
         pytest.param(STUDY, "--seed", "1", id="study"),
+        pytest.param(UNIVERSAL, "--images", "50", id="attack universal"),
+        pytest.param(EVALUATE, "--images", "20", id="attack evaluate"),
+        pytest.param(TRANSFER, "--images", "50", id="attack transfer"),
     ],
 )
 def test_a_run_is_kept_until_overwritten(corank: Corank, line: tuple[str, ...], option: str, other: str) -> None:
@@ -84,7 +100,10 @@ def test_a_run_folder_that_was_moved_is_a_network_to_every_command(corank: Coran
     assert cut.code == 0, cut
 
 
-@pytest.mark.parametrize("line", [TRAIN, COMPRESS, STUDY, MEASURE], ids=lambda line: line[0])
+WRITING = [TRAIN, COMPRESS, STUDY, MEASURE, UNIVERSAL, EVALUATE, TRANSFER]
+
+
+@pytest.mark.parametrize("line", WRITING, ids=lambda line: " ".join(line[:2]))
 def test_files_of_somebody_else_are_never_written_beside(corank: Corank, line: tuple[str, ...]) -> None:
     Path("new").mkdir()
     Path("new/thesis.tex").write_text("mine")
@@ -93,7 +112,7 @@ def test_files_of_somebody_else_are_never_written_beside(corank: Corank, line: t
     assert contents(Path("new")) == {"thesis.tex": b"mine"}
 
 
-@pytest.mark.parametrize("line", [TRAIN, COMPRESS, STUDY, MEASURE], ids=lambda line: line[0])
+@pytest.mark.parametrize("line", WRITING, ids=lambda line: " ".join(line[:2]))
 def test_a_folder_that_cannot_be_written_is_noticed_before_the_work(corank: Corank, line: tuple[str, ...]) -> None:
     Path("new").mkdir(mode=0o555)
     if os.access("new", os.W_OK):
@@ -101,7 +120,7 @@ def test_a_folder_that_cannot_be_written_is_noticed_before_the_work(corank: Cora
     assert_refused(corank(*line), "'new'")
 
 
-@pytest.mark.parametrize("line", [COMPRESS, STUDY, TRAIN], ids=lambda line: line[0])
+@pytest.mark.parametrize("line", [COMPRESS, STUDY, TRAIN, UNIVERSAL, EVALUATE], ids=lambda line: " ".join(line[:2]))
 def test_the_network_that_is_asked_for_is_not_overwritten(corank: Corank, line: tuple[str, ...]) -> None:
     before = contents(Path("trained"))
     words = [{"new": "trained", "own_networks:Residual": "trained"}.get(word, word) for word in line]

@@ -11,12 +11,22 @@ from typing import Any
 import pytest
 from cyclopts import App
 
+import corank.attack
+from corank.attack.universal import UniversalAttack
 from corank.cli import app
+from corank.discover import methods_of
 
 from .user import Corank, assert_refused
 
 NETWORK = {"--network": "trained", "--data": "toy.npz"}
-LINES = {
+PAIR = {"--network": ("own_networks:tiny", "own_networks:straight")}
+UNIVERSAL = methods_of(corank.attack, UniversalAttack)
+Line = dict[str, Any]
+LINES: dict[str, Line] = {
+    "attack evaluate": {**NETWORK, "--radius": "0.1", "--images": "20", "--audit": "no"},
+    "attack transfer": {**PAIR, "--data": "toy.npz", "--random-weights": "yes", "--radius": "0.5"},
+    "attack universal": {**NETWORK, "--radius": "0.5"},
+    **{f"attack universal {name}": {**NETWORK, "--radius": "0.5"} for name in UNIVERSAL if name != "auto"},
     "study": {**NETWORK, "--out": "new"},
     "train": {**NETWORK, "--network": "own_networks:tiny", "--out": "new"},
     "measure": {**NETWORK, "--rank": "4"},
@@ -84,7 +94,74 @@ SPARSE = [
     ("--sparse", "l0"), ("--sparse-weight", "-1.0"), ("--sparse-epochs", "0"), ("--sparse-pre-rate", "0.0"),
     ("--sparse-head-rate", "nan"),
 ]  # fmt: skip
+ATTACKED = [
+    *(case for case in COMMON if case[0] != "--batch-size"),
+    ("--space", "fourier", {}),
+    ("--clip", "perhaps", {}),
+    ("--class", "zebra", {}),
+    ("--class", "3", {}),
+    ("--radius", "0.0", {}),
+    ("--radius", "nan", {}),
+    ("--norm", "l3", {}),
+    ("--images", "0", {}),
+]
+VECTOR = [
+    *ATTACKED,
+    ("--heldout", "0", {}),
+    ("--target", "3", {}),
+    ("--target", "-1", {}),
+    ("--enough", "0.0", {}),
+    ("--enough", "1.5", {}),
+    ("--most-gradients", "0", {}),
+]
+VECTOR_ONCE = list({case[0]: case for case in VECTOR}.values())
+UNIVERSAL_OWN = {
+    "auto": [("--subspace-steps", "0"), ("--steps", "0")],
+    "random-direction": [("--draws", "0")],
+    "recursive-subspace": [
+        ("--on", "cube"), ("--step", "0.0"), ("--decrease", "1.5"), ("--tries", "0"), ("--failures", "0"),
+        ("--steps", "0"),
+    ],
+    "singular-vectors": [
+        ("--layer", "nothing"), ("--layer", "99"), ("--q", "0.5"), ("--iterations", "0"), ("--tolerance", "0.0"),
+    ],
+    "sink-class": [
+        ("--candidates", "0"), ("--probe-steps", "0"), ("--finalists", "0"), ("--final-steps", "0"), ("--steps", "0"),
+        ("--batch", "0"), ("--step", "nan"), ("--momentum", "1.0"), ("--width", "0.0"),
+        ("--shift", "-1"),
+    ],
+    "stochastic-aggregation": [
+        ("--steps", "0"), ("--batch", "0"), ("--small-batch", "0"), ("--step", "0.0"), ("--inner-step", "inf"),
+        ("--momentum", "1.0"), ("--most-loss", "0.0"),
+    ],
+    "stochastic-gradient": [
+        ("--steps", "0"), ("--batch", "0"), ("--step", "0.0"), ("--momentum", "1.0"), ("--most-loss", "0.0"),
+    ],
+    "universal-deepfool": [
+        ("--passes", "0"), ("--batch", "0"), ("--candidates", "0"), ("--deepfool-steps", "0"), ("--overshoot", "0.0"),
+    ],
+}  # fmt: skip
 WRONG: dict[str, list[tuple[str, str, dict[str, str]]]] = {
+    "attack evaluate": [
+        *ATTACKED,
+        ("--attack", "nothing", {}),
+        ("--attack", "carlini-wagner", {"--norm": "linf"}),
+        ("--source", "no/such/run", {}),
+        ("--source", "trained", {}),
+        ("--source", "own_networks:straight", {}),
+        ("--source", "own_networks:colour", {}),
+    ],
+    "attack transfer": [
+        *(case for case in VECTOR if case[0] != "--weights"),
+        *((option, value, {}) for option, value in UNIVERSAL_OWN["auto"]),
+        ("--network", "own_networks:tiny", {}),
+    ],
+    "attack universal": [*VECTOR, *((option, value, {}) for option, value in UNIVERSAL_OWN["auto"])],
+    **{
+        f"attack universal {name}": [*VECTOR_ONCE, *((option, value, {}) for option, value in cases)]
+        for name, cases in UNIVERSAL_OWN.items()
+        if name != "auto"
+    },
     "study": [
         *COMMON,
         *((option, value, {}) for option, value in ASNET),
@@ -100,6 +177,9 @@ WRONG: dict[str, list[tuple[str, str, dict[str, str]]]] = {
         ("--measure-seconds", "0.0", {}),
         ("--measure-seconds", "soon", {}),
         ("--tolerance", "1.5", {}),
+        ("--attack-images", "-1", {}),
+        ("--attack-radius", "0.0", {}),
+        ("--attack-seconds", "nan", {}),
         ("--train-epochs", "0", FRESH),
         ("--train-epochs", "3", {}),
     ],
@@ -279,6 +359,15 @@ def options_of(command: str) -> dict[str, Any]:
     return {argument.names[0]: argument.hint for argument in arguments if argument.names[0].startswith("--")}
 
 
+def words_of(line: Line) -> list[str]:
+    """The words of a command line; an option that is given several times has several values."""
+    return [
+        f"{name}={given}"
+        for name, values in line.items()
+        for given in (values if isinstance(values, tuple) else [values])
+    ]
+
+
 def all_commands(of: App = app, path: str = "") -> Iterator[str]:
     for name in of:
         if not name.startswith("-"):
@@ -311,21 +400,20 @@ def test_every_option_has_a_wrong_input(command: str) -> None:
 def test_a_wrong_value_is_refused_in_one_line(
     corank: Corank, command: str, option: str, value: str, others: dict[str, str]
 ) -> None:
-    line = {**LINES[command], **others, option: value}
-    assert_refused(corank(*command.split(), *(f"{name}={given}" for name, given in line.items())), value)
+    assert_refused(corank(*command.split(), *words_of({**LINES[command], **others, option: value})), value)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_flag_takes_no_other_word_than_yes_or_no(corank: Corank, command: str) -> None:
     for flag in (name for name, type_ in options_of(command).items() if type_ is bool):
-        line = [f"{name}={given}" for name, given in LINES[command].items()]
-        assert_refused(corank(*command.split(), *line, f"{flag}=perhaps"), "perhaps")
+        line = words_of({**LINES[command], flag: "perhaps"})
+        assert_refused(corank(*command.split(), *line), "perhaps")
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_what_is_missing_unknown_or_too_much_is_refused(corank: Corank, command: str) -> None:
     words = command.split()
-    line = [f"{name}={given}" for name, given in LINES[command].items()]
+    line = words_of(LINES[command])
     assert_refused(corank(*words, *line, "--nonsense", "3"), "--nonsense")
     assert_refused(corank(*words, *line, "surplus"), "surplus")
     required = REQUIRED.get(command, "--network")

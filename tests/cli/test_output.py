@@ -12,22 +12,40 @@ import pytest
 
 from tests.contracts.methods import MEASURES
 
-from .user import COMPRESS, COST, MEASURE, STUDY, TRAIN, Corank, assert_refused, strict_json, words
+from .user import (
+    COMPRESS,
+    COST,
+    EVALUATE,
+    MEASURE,
+    STUDY,
+    TRAIN,
+    TRANSFER,
+    UNIVERSAL,
+    Corank,
+    assert_refused,
+    strict_json,
+    words,
+)
+
+LINES = [TRAIN, COMPRESS, STUDY, MEASURE, COST, UNIVERSAL, EVALUATE, TRANSFER]
 
 
-@pytest.mark.parametrize("line", [TRAIN, COMPRESS, STUDY, MEASURE, COST], ids=lambda line: line[0])
+@pytest.mark.parametrize("line", LINES, ids=lambda line: " ".join(line[:2]))
 def test_standard_output_is_nothing_but_json(corank: Corank, line: tuple[str, ...]) -> None:
     said = corank(*line, "--json")
     assert said.code == 0
     assert isinstance(strict_json(said.out), dict)
     assert "\x1b" not in said.err
-    stored = {"train": "metrics.json", "compress": "metrics.json", "study": "study.json"}.get(line[0])
+    stored = {
+        "train": "metrics.json", "compress": "metrics.json", "study": "study.json",
+        UNIVERSAL[1]: "universal.json", EVALUATE[1]: "evaluation.json", TRANSFER[1]: "transfer.json",
+    }.get(line[1] if line[0] == "attack" else line[0])  # fmt: skip
     if stored:
         assert strict_json(said.out) == strict_json(Path("new", stored).read_text())
         assert strict_json(corank(*line, "--json").out) == strict_json(said.out)
 
 
-@pytest.mark.parametrize("line", [TRAIN, COMPRESS, STUDY, MEASURE, COST], ids=lambda line: line[0])
+@pytest.mark.parametrize("line", LINES, ids=lambda line: " ".join(line[:2]))
 def test_a_pipe_gets_plain_text_and_no_progress_bar(corank: Corank, line: tuple[str, ...]) -> None:
     said = corank(*line)
     assert said.code == 0
@@ -141,7 +159,7 @@ def test_a_cut_network_is_a_network_for_every_command(corank: Corank) -> None:
     again = legal.replace("--network new", "--network once").replace("--out once", "--out twice")
     again = again.replace("--layer 3", "--layer 1")
     assert corank(*again.split()).code == 0
-    study = "study --rank 2 --samples 60 --epochs 0 --out studied"
+    study = "study --rank 2 --samples 60 --epochs 0 --attack-images 0 --out studied"
     for command in ("measure --rank 2", "cost --no-latency", study):
         data = "" if command.startswith("cost") else " --data toy.npz"
         assert corank(*words(f"{command} --network twice{data}")).code == 0

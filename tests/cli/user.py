@@ -110,8 +110,18 @@ def words(line: str) -> tuple[str, ...]:
 
 TRAIN = words("train --network own_networks:Residual --data toy.npz --epochs 2 --out new")
 COMPRESS = words("compress asnet --network trained --data toy.npz --layer 2 --rank 2 --epochs 1 --out new")
-STUDY = words("study --network trained --data toy.npz --layer 2 --rank 2 --samples 60 --epochs 0 --out new")
+STUDY = words(
+    "study --network trained --data toy.npz --layer 2 --rank 2 --samples 60 --epochs 0 --attack-images 0 --out new"
+)
 MEASURE = words("measure --network trained --data toy.npz --rank 4 --out new")
+UNIVERSAL = words("attack universal --network trained --data toy.npz --radius 1.5 --images 60 --out new")
+EVALUATE = words(
+    "attack evaluate --network trained --data toy.npz --radius 0.05 --radius 0.2 --images 30 --attack pgd --out new"
+)
+TRANSFER = words(
+    "attack transfer --network own_networks:tiny --network own_networks:straight --random-weights --data toy.npz "
+    "--radius 1.5 --images 60 --out new"
+)
 COST = words("cost --network trained --no-latency")
 
 

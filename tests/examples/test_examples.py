@@ -50,6 +50,21 @@ def sparse_asnet(found: Any, said: str, run: Any) -> None:
     assert all(f"{count:,}" in said for count in left)
 
 
+def one_vector(found: Any, said: str, run: Any) -> None:
+    shares = {name: one.heldout.fooled for name, one in found.items()}
+    assert max(shares, key=lambda name: shares[name]) != "random-direction"
+    assert shares["recursive-subspace"] > 2 * shares["random-direction"]
+    assert all(name in said for name in shares)
+
+
+def is_it_robust(found: Any, said: str, run: Any) -> None:
+    assert found["plain"].verdict == "passed"
+    assert found["plain"].name == "robust accuracy"
+    assert found["louder"].verdict == "flagged"
+    assert found["louder"].name == "accuracy under attack"
+    assert "louder: accuracy" in said
+
+
 def within_a_budget(found: Any, said: str, run: Any) -> None:
     assert found.meets
     assert found.multiply_adds_ratio >= 3

@@ -25,7 +25,7 @@ from corank.zoo import Batches, Dataset
 from .measurements import column
 
 Made = tuple[nn.Module, Accuracies, ReducedCuts]
-QUICK = Study(samples=100, epochs=0, measure_seconds=20.0)
+QUICK = Study(samples=100, epochs=0, measure_seconds=20.0, attack_images=0)
 PLACES = ("1", "4", "6")
 
 

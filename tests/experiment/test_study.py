@@ -19,7 +19,7 @@ from corank.train import fit
 from corank.zoo import Batches, Dataset
 
 Make = Callable[..., Opened]
-QUICK = Study(samples=100, epochs=0)
+QUICK = Study(samples=100, epochs=0, attack_images=0)
 
 
 @pytest.fixture(scope="module")
@@ -191,6 +191,7 @@ def test_a_network_without_hidden_layers_is_refused_at_once(pixels: Dataset) -> 
         ("rank", 0), ("order", -1), ("samples", 0), ("fit_samples", 0), ("epochs", -1), ("pre_rate", 0.0),
         ("batch_size", 0), ("head_rate", float("nan")), ("tolerance", 1.0), ("tolerance", -0.1),
         ("tolerance", float("nan")), ("most_cuts", 0), ("measure_seconds", 0.0), ("measure_seconds", float("inf")),
+        ("attack_images", -1), ("attack_radius", 0.0), ("attack_seconds", float("inf")),
     ],
 )  # fmt: skip
 def test_options_out_of_range_are_refused(option: str, value: float) -> None:

@@ -20,7 +20,7 @@ from corank.train import Checkpoint
 from corank.zoo import Dataset, load_data
 
 Make = Callable[..., Opened]
-STUDY = Study(samples=100, epochs=1, rank=2)
+STUDY = Study(samples=100, epochs=1, rank=2, attack_images=0)
 CHAPTERS = [
     "Which directions each layer uses", "Which cuts are worth it", "Where it can be cut", "Where it can be reduced",
     "Spectra of the loss gradient", "First active variables",
@@ -52,7 +52,7 @@ def test_a_users_network_on_the_digits_from_end_to_end(tmp_path: Path, monkeypat
     digits = load_data("digits")
     opened = open_network("small_networks:small", dataset=digits)
     stages: list[str] = []
-    study = Study(samples=300, epochs=1, tolerance=0.1)
+    study = Study(samples=300, epochs=1, tolerance=0.1, attack_images=0)
     found = run_study(opened, digits, study, Training(epochs=15), Path("out"), report=stages.append)
     assert stages[0] == "training small_networks:small on digits"
     assert [stage.split()[0] for stage in stages[1:4]] == ["accuracy", "measuring", "forecasting"]

@@ -24,7 +24,8 @@ Make = Callable[..., Opened]
 
 
 def test_every_measured_layer_has_a_row(make_opened: Make, pixels: Dataset) -> None:
-    result = Study(samples=60, epochs=0, rank=1).run("residual", make_opened("residual").network, pixels)
+    study = Study(samples=60, epochs=0, rank=1, attack_images=0)
+    result = study.run("residual", make_opened("residual").network, pixels)
     table = layers_table(result.active, result.places)
     assert column(table, "layer") == [layer.layer for layer in result.active.layers]
     assert column(table, "width") == [layer.width for layer in result.active.layers]

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 
+from corank.attack.audit import Audited, Row
+from corank.attack.budget import Budget
+from corank.attack.evaluation import Evaluation
+from corank.attack.ledger import Robustness
+from corank.attack.shares import Shares, Step
+from corank.attack.transfer import Transfer, TransferMatrix
+from corank.attack.universal import Universal
 from corank.compress import ReducedLayer, ReductionRound, RONetwork
 from corank.compress.budget import Target
 from corank.compress.budgeted import Budgeted
@@ -333,6 +340,101 @@ def make_budgeted(
         candidates=tuple(sorted([*found, chosen], key=lambda one: one.judged)), chosen=chosen,
         reason="RON after conv3 keeps most accuracy within the budget", meets=meets, accuracy_original=0.97,
         samples_judging=1000, search_seconds=2.5, measure_seconds=7.5,
+    )  # fmt: skip
+
+
+def make_universal(
+    classes: int = 10, *, steps: int = 9, held_out: bool = True, target: int | None = None, gradients: int = 200
+) -> Universal:
+    """A search that fools ever more of 200 images, most of which end in the fourth class or in that aimed at."""
+    sink = 3 % classes if target is None else target
+    counts = [10 + 3 * label for label in range(classes)]
+    counts[sink] += 400
+
+    def shares(samples: int, fooled: float) -> Shares:
+        into = tuple(count * samples // sum(counts) for count in counts)
+        rest = samples - sum(into)
+        return Shares(
+            samples=samples, fooled=fooled, fooled_of_right=fooled - 0.01, errors=fooled + 0.02, errors_before=0.02,
+            into=tuple(count + (rest if label == sink else 0) for label, count in enumerate(into)),
+        )  # fmt: skip
+
+    course = tuple(
+        Step(
+            gradients=gradients * place,
+            forward=400 * place,
+            seconds=0.3 * place,
+            fooled=0.6 * place / max(steps - 1, 1),
+        )
+        for place in range(steps)
+    )
+    return Universal(
+        method="auto", vector=torch.ones(1, 8, 8), budget=Budget(norm="l2", radius=8.0), bounds=None, target=target,
+        train=shares(200, 0.6), heldout=shares(5000, 0.42) if held_out else None, steps=course, seconds=2.5,
+        gradients=gradients * steps, forward=400 * steps, iterations=steps, converged=True, message="all steps done",
+    )  # fmt: skip
+
+
+def make_evaluation(attacks: int = 3, radii: int = 3, *, audited: bool = True, name: str = "attack {}") -> Evaluation:
+    """Attacks that leave less the larger the radius, each less than the one before it; the audit the least."""
+    grid = tuple(0.05 * (place + 1) for place in range(radii))
+
+    def row(attack: str, radius: float, accuracy: float) -> Robustness:
+        return Robustness(
+            attack=attack, radius=radius, accuracy=accuracy, low=max(0.0, accuracy - 0.05),
+            high=min(1.0, accuracy + 0.05), fooled=0.9 - accuracy, fooled_of_right=1 - accuracy / 0.9, attacked=180,
+            seconds=2.0 * radius, gradients=4000, forward=400,
+        )  # fmt: skip
+
+    rows = [
+        row(name.format(place), radius, 0.9 * (1 - radius) ** (1 + place))
+        for place in range(attacks)
+        for radius in grid
+    ]
+    audit = [row("audit", grid[0], 0.8 * (1 - grid[0]) ** attacks)] if audited else []
+    worst = [row("worst", radius, 0.8 * (1 - radius) ** attacks) for radius in grid]
+    return Evaluation(
+        norm="linf", bounds=(0.0, 1.0), radii=grid, samples=200, accuracy=0.9,
+        robust_accuracy=(row("clean", 0.0, 0.9), *rows, *audit, *worst), only_survivors=False,
+        message="each attack was tried on all inputs", seconds=12.5, images=torch.zeros(200, 1, 2, 2),
+        labels=torch.zeros(200).long(), distances={}, nearest=torch.zeros(200, 1, 2, 2),
+    )  # fmt: skip
+
+
+def make_audited(flagged: Collection[int] = (), not_run: Collection[int] = (14, 20)) -> Audited:
+    """Twenty tests at values from a tenth to a half of the threshold; those flagged at three times of it."""
+
+    def line(number: int) -> Row:
+        below = number == 8
+        times = 3.0 if number in flagged else 0.1 + 0.02 * number
+        verdict: Any = "not run" if number in not_run else "flagged" if number in flagged else "passed"
+        return Row(
+            number=number, test=f"test {number}", measure="gain", threshold=None if number in not_run else 0.02,
+            value=None if number in not_run else 0.02 / times if below else 0.02 * times,
+            flagged_if="below" if below else "above", verdict=verdict, findings=(), measured={},
+            note="only for others" if number in not_run else "",
+        )  # fmt: skip
+
+    return Audited(
+        verdict="flagged" if flagged else "passed", norm="linf", radius=0.1, images=200, accuracy=0.9, under_attack=0.5,
+        low=0.43, high=0.57, rows=tuple(map(line, range(1, 21))), standing=torch.zeros(200, dtype=torch.bool), seed=0,
+        seconds=5.0, gradients=1000, forward=1000,
+    )  # fmt: skip
+
+
+def make_transfer(networks: int = 3, *, name: str = "runs/net{}") -> TransferMatrix:
+    """Each network is fooled most by its own perturbation."""
+    names = tuple(name.format(place) for place in range(networks))
+    pairs = [(row, column) for row in range(networks) for column in range(networks)]
+    shares = {(row, column): 0.7 if row == column else 0.1 + 0.05 * row + 0.01 * column for row, column in pairs}
+    return TransferMatrix(
+        networks=names,
+        transfers=tuple(
+            Transfer(attacked=names[row], source=names[column], samples=1000, fooled=shares[row, column], low=0.0,
+                     high=1.0, fooled_of_right=shares[row, column], errors=0.5, errors_before=0.02)
+            for row, column in pairs
+        ),
+        found=(make_universal(),) * networks,
     )  # fmt: skip
 
 

@@ -42,26 +42,62 @@ class Budget:
 
     def length(self, perturbations: Tensor) -> Tensor:
         """The norm of each, `(m,)`."""
-        rows = perturbations.flatten(1)
-        return rows.norm(dim=1) if self.norm == "l2" else rows.abs().amax(1)
+        return lengths_of(self.norm, perturbations)
 
     def within(self, perturbations: Tensor) -> Tensor:
         """The nearest perturbations within the radius."""
         if self.norm == "linf":
             return perturbations.clamp(-self.radius, self.radius)
-        return perturbations * _each(self.radius / self.length(perturbations).clamp(min=self.radius), perturbations)
+        return within_radii(self.norm, perturbations, perturbations.new_tensor(self.radius))
 
     def at_radius(self, perturbations: Tensor) -> Tensor:
         """The same directions, as long as is allowed; zeros stay zeros."""
-        lengths = self.length(perturbations)
-        return perturbations * _each(torch.where(lengths > 0, self.radius / lengths, 0.0), perturbations)
+        return self.radius * _unit(self.norm, perturbations)
+
+    def random(self, like: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """Perturbations drawn evenly from within the radius (linf), or in any direction with an even length (l2)."""
+        if self.norm == "linf":
+            drawn = torch.rand(like.shape, generator=generator, dtype=like.dtype).to(like.device)
+            return (2 * drawn - 1) * self.radius
+        directions = torch.randn(like.shape, generator=generator, dtype=like.dtype).to(like.device)
+        lengths = torch.rand(len(like), generator=generator, dtype=like.dtype).to(like.device)
+        return self.at_radius(directions) * _each(lengths, like)
 
     def steepest(self, gradients: Tensor) -> Tensor:
         """Of the directions of length one those along which linear functions with such gradients grow fastest."""
-        if self.norm == "linf":
-            return gradients.sign()
-        lengths = self.length(gradients)
-        return gradients * _each(torch.where(lengths > 0, 1 / lengths, 0.0), gradients)
+        return gradients.sign() if self.norm == "linf" else _unit("l2", gradients)
+
+
+def lengths_of(norm: Norm, perturbations: Tensor) -> Tensor:
+    """The norm of each, `(m,)`."""
+    rows = perturbations.flatten(1)
+    return rows.norm(dim=1) if norm == "l2" else rows.abs().amax(1)
+
+
+def within_radii(norm: Norm, perturbations: Tensor, radii: Tensor) -> Tensor:
+    """The nearest perturbations within a radius for each, `(m,)`, or one for all."""
+    if norm == "linf":
+        limits = _each(radii, perturbations)
+        return torch.maximum(torch.minimum(perturbations, limits), -limits)
+    lengths = lengths_of(norm, perturbations)
+    return perturbations * _each(torch.where(lengths > radii, radii / lengths, 1.0), perturbations)
+
+
+def dual_lengths(norm: Norm, gradients: Tensor) -> Tensor:
+    """How fast linear functions with such gradients grow along their steepest directions of length one, `(m,)`."""
+    rows = gradients.flatten(1)
+    return rows.norm(dim=1) if norm == "l2" else rows.abs().sum(1)
+
+
+def _unit(norm: Norm, rows: Tensor) -> Tensor:
+    """The same directions, of length one; zeros stay zeros.
+
+    The largest number is brought to one first: the squares of what a network that is very sure has for gradients, or
+    one that is not scaled, lie outside the range of numbers.
+    """
+    most = lengths_of("linf", rows)
+    scaled = rows / _each(torch.where(most > 0, most, 1.0), rows)
+    return scaled if norm == "linf" else scaled / _each(lengths_of("l2", scaled).clamp(min=1.0), rows)
 
 
 def _each(factors: Tensor, like: Tensor) -> Tensor:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
+from corank.attack.losses import Loss
 from corank.network.adapted import adapted
 
-CHUNK = 500
-Loss = Callable[[Tensor, Tensor], Tensor]
-"""From logits `(m, C)` and classes `(m,)` to one number a sample."""
+CHUNK = 500  # samples that go through the network together
 
 
 @dataclass
@@ -41,6 +39,13 @@ class Victim:
         """Inputs within the bounds, where there are any."""
         return x if self.bounds is None else x.clamp(*self.bounds)
 
+    def open_ways(self, x: Tensor, directions: Tensor) -> Tensor:
+        """Directions from inputs without what would lead out of the bounds at once, which clipping takes away."""
+        if self.bounds is None:
+            return directions
+        low, high = self.bounds
+        return directions.masked_fill(((x <= low) & (directions < 0)) | ((x >= high) & (directions > 0)), 0.0)
+
     @torch.no_grad()
     def logits(self, x: Tensor) -> Tensor:
         """Of inputs `(m, ...)`, in batches."""
@@ -59,25 +64,26 @@ class Victim:
 
     def gradients(self, x: Tensor, classes: Tensor, loss: Loss) -> Tensor:
         """The gradient of each sample's loss in its input, `(m, ...)`."""
+        return self.seen(x, classes, loss)[2]
+
+    def seen(self, x: Tensor, classes: Tensor, loss: Loss) -> tuple[Tensor, Tensor, Tensor]:
+        """Logits `(m, C)`, each sample's loss `(m,)` and its gradient in the input `(m, ...)`, in one pass."""
         self.asked.gradients += len(x)
         network = adapted(self.network)
-        found = []
-        for part, targets in zip(torch.split(x, CHUNK), torch.split(classes, CHUNK), strict=True):
+        parts = []
+        for part, own in zip(torch.split(x, CHUNK), torch.split(classes, CHUNK), strict=True):
             given = part.detach().requires_grad_()
             with torch.enable_grad():
-                total = loss(network(given), targets).sum()
-                (gradient,) = torch.autograd.grad(total, given)
-            found.append(gradient)
-        return torch.cat(found)
+                logits = network(given)
+                losses = loss(logits, own)
+            parts.append((logits.detach(), losses.detach(), _gradient(losses, given)))
+        logits, losses, gradients = (torch.cat(column) for column in zip(*parts, strict=True))
+        return logits, losses, gradients
 
 
-def cross_entropy(logits: Tensor, classes: Tensor) -> Tensor:
-    """Minus the logarithm of the probability of each class."""
-    return functional.cross_entropy(logits, classes, reduction="none")
-
-
-def margin(logits: Tensor, classes: Tensor) -> Tensor:
-    """How far the best other logit lies above that of each class: positive where it is not the largest."""
-    own = logits.gather(1, classes[:, None])
-    others = logits.scatter(1, classes[:, None], -torch.inf)
-    return others.amax(1) - own[:, 0]
+def _gradient(losses: Tensor, given: Tensor) -> Tensor:
+    """Zeros where a network cuts its inputs off from its outputs, as some that hide their gradients do."""
+    if not losses.requires_grad:
+        return torch.zeros_like(given)
+    (gradient,) = torch.autograd.grad(losses.sum(), given, materialize_grads=True)
+    return gradient

@@ -9,6 +9,7 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 import corank
+from corank.cli.attack import attack_app
 from corank.cli.export import export, shape_of
 from corank.cli.methods import compress_app, measure_app
 from corank.cli.output import print_json, print_table, say
@@ -34,6 +35,7 @@ app = App(
 )
 app.command(measure_app)
 app.command(compress_app)
+app.command(attack_app)
 app.command(reproduce_app)
 app.command(export)
 
@@ -167,5 +169,5 @@ def cost(
 def _hastened(options: Study) -> Study:
     """The study with little of everything that it was not told."""
     default = Study()
-    little = {"samples": 1024, "fit_samples": 10_000, "epochs": 1}
+    little = {"samples": 1024, "fit_samples": 10_000, "epochs": 1, "attack_images": 50}
     return replace(options, **{k: v for k, v in little.items() if getattr(options, k) == getattr(default, k)})

@@ -30,7 +30,7 @@ measure_app = App(name="measure", help="Measure every layer of a network; a sing
 compress_app = App(name="compress", help="Make a network smaller; the method comes next.")
 
 
-def _with_layers(method: Any, network: nn.Module) -> Any:
+def with_layers(method: Any, network: nn.Module) -> Any:
     """The method with the layers that are meant, where it asks for any."""
     return with_meant_layers(method, network) if hasattr(method, "layer") else method
 
@@ -39,7 +39,7 @@ def _measured(source: Source, options: Any, batch_size: int, out: Path | None, o
     with joined_processes(checked_device(source.device)) as device:
         opened, dataset = replace(source, device=str(device)).open()
         chosen = seeded(options, source.seed)
-        measured = _with_layers(chosen, opened.network)
+        measured = with_layers(chosen, opened.network)
         found = run_measurement(
             opened, dataset, measured, out, batch_size=batch_size, seed=source.seed, overwrite=overwrite
         )
@@ -100,7 +100,7 @@ def _compress_command(method: type[Compressor[Compressed]]) -> Any:
         source.spare(out, overwrite)
         wanted = method() if options is None else options
         opened, dataset = source.open()
-        chosen = _with_layers(seeded(wanted, source.seed), opened.network)
+        chosen = with_layers(seeded(wanted, source.seed), opened.network)
         run = run_compression(
             opened, dataset, chosen, out, batch_size=batch_size, seed=source.seed, overwrite=overwrite, report=say
         )
@@ -129,14 +129,14 @@ _COMPRESS_OPTIONS = """
 """
 
 
-def _resolve_types(method: type) -> None:
+def resolve_types(method: type) -> None:
     """Replace the names of types by the types: inherited options name types of other modules than the method's."""
     hints = get_type_hints(method, include_extras=True)
     method.__init__.__annotations__.update({field.name: hints[field.name] for field in fields(method)})  # type: ignore[misc]
 
 
 for _name, _measure in methods_of(corank.measure, Measure).items():  # type: ignore[type-abstract]
-    _resolve_types(_measure)
+    resolve_types(_measure)
     if _measure is Survey:
         measure_app.default(_measure_command(_measure))
     else:

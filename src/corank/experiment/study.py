@@ -21,6 +21,7 @@ from corank.experiment.choice import best_at, choose, nothing_to_keep, recommend
 from corank.experiment.compressing import EVALUATION_BATCH, accuracies, compress_and_evaluate
 from corank.experiment.evaluated import Accuracies, Evaluated, asnetwork
 from corank.experiment.reduced_cuts import ReducedCuts, reduce_cuts
+from corank.experiment.study_attacks import NoAttacks, StudyAttacks, attack_studied
 from corank.experiment.words import counted
 from corank.linalg import number_of_terms
 from corank.measure import ActiveSubspaces, Survey, Surveyed
@@ -73,6 +74,8 @@ class StudyResult(Result):
         recommendation: the layer of the recommended cut; None if none is worth it.
         reason: why.
         reduced: reduced-order networks of the legal cuts, without any training.
+        attacks: what one vector does to the network and what it withstands, or why that is not known; None where it
+            was not asked for.
         tolerance: the loss of validation accuracy that a recommended cut may have.
     """
 
@@ -88,6 +91,7 @@ class StudyResult(Result):
     recommendation: str | None
     reason: str
     reduced: ReducedCuts
+    attacks: StudyAttacks | NoAttacks | None
     tolerance: float
 
     @property
@@ -130,6 +134,9 @@ class Study:
         batch_size: of measuring and fine-tuning.
         tolerance: the loss of validation accuracy that a recommended cut may have.
         most_cuts: how many places the forecasts may choose.
+        attack_images: test images that are attacked one by one; 0 leaves all attacks out.
+        attack_radius: by which every pixel may be changed; None takes a tenth of the data's range.
+        attack_seconds: beyond which, by an estimate beforehand, attacks are left out; None for no limit.
         seed: of every random draw.
 
     Raises:
@@ -149,13 +156,20 @@ class Study:
     batch_size: int = 64
     tolerance: float = 0.01
     most_cuts: int = 3
+    attack_images: int = 100
+    attack_radius: float | None = None
+    attack_seconds: float | None = 300.0
     seed: int = 0
 
     def __post_init__(self) -> None:
         if not 0 <= self.tolerance < 1:
             raise InputError(f"tolerance must lie between 0 and 1, got {self.tolerance}")
-        if self.measure_seconds is not None and not 0 < self.measure_seconds < math.inf:
-            raise InputError(f"measure_seconds must be positive, got {self.measure_seconds}")
+        for name in ("measure_seconds", "attack_radius", "attack_seconds"):
+            value = getattr(self, name)
+            if value is not None and not 0 < value < math.inf:
+                raise InputError(f"{name} must be positive and finite, got {value}")
+        if self.attack_images < 0:
+            raise InputError(f"attack_images must be at least 0, got {self.attack_images}")
         for name in ("fit_samples", "batch_size", "most_cuts"):
             value = getattr(self, name)
             if value is not None and value < 1:
@@ -247,10 +261,30 @@ class Study:
                 network, [place.layer for place in forecasts.places], batches, dataset, original=original,
                 tolerance=self.tolerance, seconds=self.measure_seconds,
             )  # fmt: skip
+        attacks = self._attacks(name, network, dataset, report, random_weights=random_weights)
         return StudyResult(
             network=name, data=dataset.name, original=original, cost=forecasts.network, measured=survey,
             places=_places(measured, forecasts), forecasts=forecasts, choice=builds.reason, cuts=tuple(cuts),
-            recommendation=recommendation, reason=reason, reduced=reduced, tolerance=self.tolerance,
+            recommendation=recommendation, reason=reason, reduced=reduced, attacks=attacks,
+            tolerance=self.tolerance,
+        )  # fmt: skip
+
+    def _attacks(
+        self,
+        name: str,
+        network: nn.Module,
+        dataset: Dataset,
+        report: Callable[[str], None],
+        *,
+        random_weights: bool,
+    ) -> StudyAttacks | NoAttacks | None:
+        if not self.attack_images:
+            return None
+        if random_weights:
+            return NoAttacks(reason="the network has random weights")
+        return attack_studied(
+            name, network, dataset, images=self.attack_images, radius=self.attack_radius, seconds=self.attack_seconds,
+            seed=self.seed, report=report,
         )  # fmt: skip
 
     def _ranks(self, samples: int) -> tuple[int, ...]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from corank.experiment.attack_chapter import attack_chapter, attacks_in_words
 from corank.experiment.chapters import chapters, in_words
 from corank.experiment.evaluated import asnetwork
 from corank.experiment.forecast_section import forecast_section
@@ -36,7 +37,7 @@ def study_page(
     layers, *others = chapters(result.measured, layers_table(result.active, result.places))
     sections = (
         layers, forecast_section(result), _cuts(result), _loading(result, dataset, folder), reduced_section(result),
-        *others,
+        *attack_chapter(result.attacks, dataset), *others,
     )  # fmt: skip
     return Page(
         title=f"What {result.network} uses",
@@ -56,6 +57,7 @@ def summary(result: StudyResult) -> tuple[str, ...]:
         "multiply-adds an image.",
         *in_words(result.measured),
         sentence(result.reason),
+        *attacks_in_words(result.attacks),
     )
 
 

@@ -32,8 +32,17 @@ def listed(names: Sequence[str]) -> str:
         >>> listed(["conv1"]), listed(["conv1", "conv2", "conv3"]), listed(["conv1", "conv2", "conv3", "fc1", "fc2"])
         ('conv1', 'conv1, conv2 and conv3', 'conv1, conv2, conv3 and 2 more layers')
     """
-    shown = list(names) if len(names) <= 4 else [*names[:3], f"{len(names) - 3} more layers"]
-    return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"
+    return together(names if len(names) <= 4 else [*names[:3], f"{len(names) - 3} more layers"])
+
+
+def together(parts: Sequence[str]) -> str:
+    """All parts one after the other.
+
+    Example:
+        >>> together(["a"]), together(["a", "b", "c"])
+        ('a', 'a, b and c')
+    """
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
 
 
 def counted(count: float, what: str) -> str:

@@ -57,19 +57,19 @@ def progress_bar(label: str, *, epochs: int, steps: int, done: int, shown: bool 
 
 
 @contextmanager
-def stage(label: str, *, shown: bool | None = None) -> Iterator[None]:
-    """A line with a clock while something goes on that has no steps to count.
+def stage(label: str, *, shown: bool | None = None) -> Iterator[Callable[[str], None]]:
+    """A line with a clock while something goes on that has no steps to count; yields what puts other words there.
 
     Args:
         label: what is being done.
         shown: whether to show it; None means on a terminal only.
 
     Example:
-        >>> with stage("measuring", shown=False):
-        ...     pass
+        >>> with stage("measuring", shown=False) as said:
+        ...     said("measuring, half done")
     """
     visible = sys.stderr.isatty() if shown is None else shown
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True, disable=not visible) as bar:
-        bar.add_task(label, total=None)
-        yield
+        task = bar.add_task(label, total=None)
+        yield lambda words: bar.update(task, description=words)

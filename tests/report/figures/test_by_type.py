@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from typing import Any
 from xml.etree import ElementTree
 
 import matplotlib
@@ -10,7 +11,18 @@ import pytest
 from corank.errors import InputError
 from corank.report import Figure, figures_of
 from corank.result import Interval
-from tests.report.conftest import MAKERS, make, make_activations, make_budgeted, make_history, make_reduction
+from tests.report.conftest import (
+    MAKERS,
+    make,
+    make_activations,
+    make_audited,
+    make_budgeted,
+    make_evaluation,
+    make_history,
+    make_reduction,
+    make_transfer,
+    make_universal,
+)
 
 HOSTILE = "</text><script>x{}</script> $\\frac{{1}}$ & \x00\ud800 \"'"
 SHAPES = {
@@ -38,8 +50,30 @@ NAMES = {
     "training": ["training-curve"],
     "reduction": ["reduced-spectra", "reduced-errors"],
     "budget": ["candidates"],
+    "universal": ["classes-into", "fooling-curve"],
+    "evaluation": ["accuracy-under-attack"],
+    "audit": ["audit-margins"],
+    "transfer": ["transfer"],
 }
-ALL = {**MAKERS, "training": make_history, "reduction": make_reduction, "budget": make_budgeted}
+ALL = {
+    **MAKERS, "training": make_history, "reduction": make_reduction, "budget": make_budgeted,
+    "universal": make_universal, "evaluation": make_evaluation, "audit": make_audited, "transfer": make_transfer,
+}  # fmt: skip
+ATTACKS: dict[str, dict[str, dict[str, Any]]] = {
+    "universal": {
+        "of one step and two classes": {"classes": 2, "steps": 1},
+        "of a thousand classes": {"classes": 1000},
+        "into a target, nothing held out": {"target": 5, "held_out": False},
+        "without gradients": {"gradients": 0},
+    },
+    "evaluation": {
+        "one attack and radius": {"attacks": 1, "radii": 1, "audited": False},
+        "many attacks": {"attacks": 14, "radii": 6},
+        "hostile names": {"name": HOSTILE},
+    },
+    "audit": {"all flagged": {"flagged": range(1, 21), "not_run": ()}, "one test": {"not_run": range(2, 21)}},
+    "transfer": {"two networks": {"networks": 2}, "many": {"networks": 9}, "hostile names": {"name": HOSTILE}},
+}
 TRAININGS = {
     "of one epoch": {"epochs": 1},
     "without scores": {"scores": False},
@@ -51,6 +85,7 @@ CASES = [("gradients", shape, options) for shape, options in SHAPES.items()]
 CASES += [(kind, shape, options) for kind in list(MAKERS)[1:] for shape, options in OTHERS.items()]
 CASES += [("training", shape, options) for shape, options in TRAININGS.items()]
 CASES += [("reduction", shape, options) for shape, options in {**OTHERS, "nothing held out": {"held_out": 0}}.items()]
+CASES += [(kind, shape, options) for kind, shapes in ATTACKS.items() for shape, options in shapes.items()]
 CASES += [("budget", target or "no target", {"target": target}) for target in (None, *TARGETS)]
 
 

@@ -1,16 +1,20 @@
 """Figures: one idea a file, found by the type of the result."""
 
+from corank.report.figures.accuracy_by_radius import accuracy_by_radius
 from corank.report.figures.activation_spectra import activation_spectra
 from corank.report.figures.active_neurons import active_neurons
 from corank.report.figures.active_variables import active_variables
+from corank.report.figures.audit_margins import audit_margins
 from corank.report.figures.by_type import figures_of
 from corank.report.figures.candidates import candidates
 from corank.report.figures.captured import captured
+from corank.report.figures.classes_into import classes_into
 from corank.report.figures.cost_against_accuracy import cost_against_accuracy
 from corank.report.figures.cost_bars import cost_bars
 from corank.report.figures.cushions import cushions
 from corank.report.figures.cut_forecasts import CameOut, cut_forecasts
 from corank.report.figures.figure import Figure
+from corank.report.figures.fooling_curve import fooling_curve
 from corank.report.figures.information_plane import information_plane
 from corank.report.figures.parameters import parameters
 from corank.report.figures.principal_components import principal_components
@@ -20,12 +24,15 @@ from corank.report.figures.reduced_spectra import reduced_spectra
 from corank.report.figures.spectra import spectra
 from corank.report.figures.tradeoff import Tradeoff
 from corank.report.figures.training_curve import training_curve
+from corank.report.figures.transfer_heat import transfer_heat
+from corank.report.figures.triptychs import Triptych, is_picture, triptychs
 from corank.report.figures.variance_ratios import variance_ratios
 from corank.report.figures.weight_ranks import weight_ranks
 
 __all__ = [
-    "CameOut", "Figure", "Tradeoff", "activation_spectra", "active_neurons", "active_variables", "candidates",
-    "captured", "cost_against_accuracy", "cost_bars", "cushions", "cut_forecasts", "figures_of", "information_plane",
-    "parameters", "principal_components", "probes", "reduced_errors", "reduced_spectra", "spectra", "training_curve",
-    "variance_ratios", "weight_ranks",
+    "CameOut", "Figure", "Tradeoff", "Triptych", "accuracy_by_radius", "activation_spectra", "active_neurons",
+    "active_variables", "audit_margins", "candidates", "captured", "classes_into", "cost_against_accuracy",
+    "cost_bars", "cushions", "cut_forecasts", "figures_of", "fooling_curve", "information_plane", "is_picture",
+    "parameters", "principal_components", "probes", "reduced_errors", "reduced_spectra", "spectra",
+    "training_curve", "transfer_heat", "triptychs", "variance_ratios", "weight_ranks",
 ]  # fmt: skip

@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import singledispatch
 
+from corank.attack.audit import Audited
+from corank.attack.evaluation import Evaluation
+from corank.attack.transfer import TransferMatrix
+from corank.attack.universal import Universal
 from corank.compress import ASNetwork, CutForecasts, RONetwork
 from corank.compress.budgeted import Budgeted
 from corank.errors import InputError
@@ -16,14 +20,18 @@ from corank.measure import (
     LayerInformation,
     WeightSpectra,
 )
+from corank.report.figures.accuracy_by_radius import accuracy_by_radius
 from corank.report.figures.activation_spectra import activation_spectra
 from corank.report.figures.active_neurons import active_neurons
 from corank.report.figures.active_variables import active_variables
+from corank.report.figures.audit_margins import audit_margins
 from corank.report.figures.candidates import candidates
 from corank.report.figures.captured import captured
+from corank.report.figures.classes_into import classes_into
 from corank.report.figures.cushions import cushions
 from corank.report.figures.cut_forecasts import cut_forecasts
 from corank.report.figures.figure import Figure
+from corank.report.figures.fooling_curve import fooling_curve
 from corank.report.figures.information_plane import information_plane
 from corank.report.figures.parameters import parameters
 from corank.report.figures.principal_components import principal_components
@@ -32,6 +40,7 @@ from corank.report.figures.reduced_errors import reduced_errors
 from corank.report.figures.reduced_spectra import reduced_spectra
 from corank.report.figures.spectra import spectra
 from corank.report.figures.training_curve import training_curve
+from corank.report.figures.transfer_heat import transfer_heat
 from corank.report.figures.variance_ratios import variance_ratios
 from corank.report.figures.weight_ranks import weight_ranks
 from corank.result import Result
@@ -132,6 +141,26 @@ def _(result: Budgeted) -> dict[str, Figure]:
         raise InputError("a figure needs at least one candidate, got 0")
     training = None if result.training is None else training_curve(result.training, "fine-tuning", "fine-tuning")
     return _by_name(candidates(result), training)
+
+
+@figures_of.register
+def _(result: Universal) -> dict[str, Figure]:
+    return _by_name(classes_into(result), fooling_curve(result))
+
+
+@figures_of.register
+def _(result: Evaluation) -> dict[str, Figure]:
+    return _by_name(accuracy_by_radius(result))
+
+
+@figures_of.register
+def _(result: Audited) -> dict[str, Figure]:
+    return _by_name(audit_margins(result))
+
+
+@figures_of.register
+def _(result: TransferMatrix) -> dict[str, Figure]:
+    return _by_name(transfer_heat(result))
 
 
 def _check(layers: Sequence[Result]) -> None:

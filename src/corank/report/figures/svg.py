@@ -65,6 +65,8 @@ def _clean(element: Element, ident: str) -> set[str]:
     element.tail = None
     if element.tag != "text":
         element.text = None
+    if element.tag == "image":  # nothing refers to it, and equal pictures have equal ids
+        element.attrib.pop("id", None)
     for key, value in list(element.attrib.items()):
         del element.attrib[key]
         name = key.partition("}")[2] if key.startswith("{") else key
@@ -72,7 +74,7 @@ def _clean(element: Element, ident: str) -> set[str]:
             value = _LONG_NUMBER.sub(lambda match: f"{float(match[0]):.2f}", " ".join(value.split()))
         if name == "id":
             value = f"{ident}.{value}"
-        elif name == "href":
+        elif name == "href" and value.startswith("#"):  # a picture brings its pixels with it
             value = f"#{ident}.{value[1:]}"
         element.attrib[name] = _REFERENCE.sub(f"url(#{ident}.", value)
     style = element.attrib.get("style", "")

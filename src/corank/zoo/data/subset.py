@@ -43,7 +43,7 @@ def only_classes(dataset: Dataset, classes: Sequence[str]) -> Dataset:
         >>> data.name, data.class_names, data.train.labels.unique().tolist()
         ('digits[7,1]', ('7', '1'), [0, 1])
     """
-    chosen = [_label(dataset, name) for name in classes]
+    chosen = [label_of(dataset, name) for name in classes]
     twice = next((name for name, label in zip(classes, chosen, strict=True) if chosen.count(label) > 1), None)
     if len(chosen) < 2 or twice is not None:
         came = f"{twice!r} twice" if twice is not None else (", ".join(classes) or "none")
@@ -59,7 +59,12 @@ def only_classes(dataset: Dataset, classes: Sequence[str]) -> Dataset:
     )
 
 
-def _label(dataset: Dataset, name: str) -> int:
+def label_of(dataset: Dataset, name: str) -> int:
+    """The label of a class by its name, or by its number where no class has that name.
+
+    Raises:
+        InputError: there is no such class.
+    """
     numbers = [str(label) for label in range(dataset.classes)]
     for names in (dataset.class_names, numbers):
         if name in names:
