@@ -46,6 +46,7 @@ LINES: dict[str, Line] = {
     "reproduce list": {},
     "reproduce pages": {"--out": "new"},
     "reproduce status": {},
+    "theory": {"--dimension": "4", "--runs": "1", "--width": "20"},
 }
 # of the others "--network", where they take one
 REQUIRED = {"study": "--out", "reproduce": "--preset", "reproduce pages": "--out"}
@@ -318,6 +319,23 @@ WRONG: dict[str, list[tuple[str, str, dict[str, str]]]] = {
         ("--out", "toy.npz/inside", {}),
     ],
     "reproduce status": [("--store", "toy.npz", {})],
+    "theory": [
+        ("--dimension", "1", {}),
+        ("--dimension", "25", {}),
+        ("--dimension", "twelve", {}),
+        ("--runs", "0", {}),
+        ("--seed", "-1", {}),
+        ("--seed", "1.5", {}),
+        ("--seed", str(2**32), {}),
+        ("--width", "0", {}),
+        ("--epochs", "0", {}),
+        ("--learning-rate", "0.0", {}),
+        ("--learning-rate", "nan", {}),
+        ("--batch-size", "0", {}),
+        ("--out", "toy.npz", {}),
+        ("--out", "toy.npz/inside", {}),
+        ("--out", ".", {}),
+    ],
     "export": [
         *(case for case in COMMON if case[0] in ("--network", "--weights", "--seed") and case[2] != FRESH),
         ("--weights", "nowhere.safetensors", {**FRESH, "--input-shape": "1,6,6"}),

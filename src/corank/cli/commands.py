@@ -15,6 +15,7 @@ from corank.cli.methods import compress_app, measure_app
 from corank.cli.output import print_json, print_table, say
 from corank.cli.reproduce import reproduce_app
 from corank.cli.source import Flag, Options, Source, StudySource, convert, seeded
+from corank.cli.theory import theory
 from corank.errors import InputError
 from corank.experiment import Study, Training, open_network
 from corank.experiment.costing import cost_of
@@ -38,6 +39,7 @@ app.command(compress_app)
 app.command(attack_app)
 app.command(reproduce_app)
 app.command(export)
+app.command(theory)
 
 
 @app.command

@@ -5,13 +5,16 @@ from corank.linalg.bootstrap import Bootstrap, bootstrap_subspace
 from corank.linalg.centring import centred
 from corank.linalg.d_optimal import d_optimal_rows
 from corank.linalg.frequent_directions import FrequentDirections
+from corank.linalg.gaussian_products import factors_of_products, lower_tail_bound, products_of_factors
 from corank.linalg.hashing import HashingSketch
 from corank.linalg.hermite import HermiteBasis, evaluate_hermite, multi_indices, number_of_terms
 from corank.linalg.kernel_density import Information, information_bounds, pairwise_squared_distances
 from corank.linalg.least_squares import StreamingLeastSquares
 from corank.linalg.matrix_norms import MatrixNorms, matrix_norms
+from corank.linalg.nearest import Nearest, nearest_of_another_class
 from corank.linalg.nystrom import Nystrom
 from corank.linalg.orthonormal import orthonormal_transform
+from corank.linalg.probing import Probed, exchanging_perturbation, probed_distance
 from corank.linalg.proximal import group_norms, group_soft_threshold, singular_value_threshold, soft_threshold
 from corank.linalg.pursuit import SparseFit, cross_validated_pursuit
 from corank.linalg.range_finder import RandomisedRange
@@ -33,7 +36,9 @@ __all__ = [
     "HermiteBasis",
     "Information",
     "MatrixNorms",
+    "Nearest",
     "Nystrom",
+    "Probed",
     "RandomisedRange",
     "ResponseSurface",
     "RidgeFit",
@@ -54,18 +59,24 @@ __all__ = [
     "d_optimal_rows",
     "energy_of",
     "evaluate_hermite",
+    "exchanging_perturbation",
+    "factors_of_products",
     "fit_response_surface",
     "gavish_donoho_rank",
     "group_norms",
     "group_soft_threshold",
     "information_bounds",
     "leave_one_out_ridge",
+    "lower_tail_bound",
     "matrix_norms",
     "merge_ranks",
     "multi_indices",
+    "nearest_of_another_class",
     "number_of_terms",
     "orthonormal_transform",
     "pairwise_squared_distances",
+    "probed_distance",
+    "products_of_factors",
     "rank_by_energy",
     "select_rows",
     "singular_value_threshold",

@@ -1,0 +1,1 @@
+"""Gao et al., Feature Compression Is the Root Cause of Adversarial Fragility in Neural Network Classifiers."""
