@@ -32,7 +32,7 @@ from corank.zoo import Split
 RADII = (10.0, 7.0, 5.0)
 BAR = {10.0: 0.45, 7.0: 0.12, 5.0: 0.06}
 GRADIENTS = 15_000
-FIRST_SEED = 100  # the options were chosen on the training sets of seeds 0 to 2 and on the other 2,000 test images
+FIRST_SEED = 300  # the options were chosen on other training sets and judged on validation images
 PUBLISHED_CODE = {
     "recursive-subspace": {10.0: 0.42, 7.0: 0.08, 5.0: 0.04},
     "universal-deepfool": {10.0: 0.08},

@@ -50,6 +50,16 @@ def test_not_even_the_last_digit_is_over_the_budget(norm: Norm, radius: float) -
     assert float(found.lengths.min()) > radius * (1 - 1e-5)
 
 
+@pytest.mark.parametrize("value", [0.1, 0.2, 0.7])
+def test_an_input_may_be_moved_to_the_very_bound(value: float) -> None:
+    network = linear()
+    x, y = right(network)
+    grey = torch.full_like(x, value)
+    found = Cheat(norm="linf", radius=value, proposal=0.0).attack(network, grey, network(grey).argmax(1))
+    assert float(found.lengths.max()) <= value
+    assert float(found.inputs.abs().max()) < 1e-6
+
+
 def test_an_outcome_counts_what_it_should() -> None:
     network, x, y = digits()
     wrong = network(x).argmax(1) != y
@@ -125,6 +135,7 @@ def test_a_random_network_gives_the_same_result_for_the_same_seed_and_leaves_cha
 
 def test_nothing_remains_after_an_interruption() -> None:
     network, x, y = digits()
+    network.zero_grad()  # other libraries, which tests compare with, leave gradients in it
     state = torch.get_rng_state()
 
     @final

@@ -34,7 +34,7 @@ class Auto(UniversalAttack):
     """
 
     subspace_steps: int = 3
-    steps: int = 60
+    steps: int = 50
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -74,12 +74,12 @@ class SinkClass(UniversalAttack):
     probe_steps: int = 8
     finalists: int = 5
     final_steps: int = 20
-    steps: int = 60
+    steps: int = 50
     batch: int = 50
     step: float = 0.4
     momentum: float = 0.9
     width: float = 0.1
-    shift: int = 2
+    shift: int = 3
 
     def __post_init__(self) -> None:
         super().__post_init__()
