@@ -53,7 +53,7 @@ def test_not_even_the_last_digit_is_over_the_budget(norm: Norm, radius: float) -
 @pytest.mark.parametrize("value", [0.1, 0.2, 0.7])
 def test_an_input_may_be_moved_to_the_very_bound(value: float) -> None:
     network = linear()
-    x, y = right(network)
+    x, _ = right(network)
     grey = torch.full_like(x, value)
     found = Cheat(norm="linf", radius=value, proposal=0.0).attack(network, grey, network(grey).argmax(1))
     assert float(found.lengths.max()) <= value
