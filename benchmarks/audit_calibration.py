@@ -27,7 +27,7 @@ RADII = (TRAINED_AT, 2 * TRAINED_AT)
 SET_BY = range(10)
 IMAGES = 300
 OPTIONS: dict[str, Any] = {"attack": Steps(steps=20), "subsample": 60, "queries": 300}
-HONEST = "honest"
+HONEST, HARDLY = "honest", "honest, after two epochs"
 
 
 def main() -> None:
@@ -43,11 +43,13 @@ def of_seed(seed: int) -> list[dict[str, Any]]:
     other = list(BUILDERS)[(seed + 1) % len(BUILDERS)]
     _, _, x, y = split(seed)
     x, y = x[:IMAGES], y[:IMAGES]
-    rows = []
+    rows, hardly = [], trained(name, seed, epochs=2)
     for is_adversarial in (False, True):
         network = trained(name, seed, is_adversarial)
         twins = (trained(other, seed), trained(other, seed, is_adversarial=True))
         cases = [(HONEST, network, radius) for radius in RADII]
+        if not is_adversarial:
+            cases += [(HARDLY, hardly, radius) for radius in RADII]
         if is_adversarial == bool(seed // len(BUILDERS) % 2):
             cases += [(mask, masked(mask, network), TRAINED_AT) for mask in MASKS]
         for mask, judged, radius in cases:
@@ -83,7 +85,7 @@ def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
             {"mask": mask, "seeds": name, "networks": len(chosen),
              "flagged": sum(row["verdict"] == "flagged" for row in chosen),
              "flagged_by": {test: sum(test in row["flagged"] for row in chosen) for test in _tests(chosen)}}
-            for mask in (HONEST, *MASKS)
+            for mask in (HONEST, HARDLY, *MASKS)
             for name, is_chosen in (("that set the thresholds", True), ("that did not", False))
             if (chosen := [row for row in rows if row["mask"] == mask and (row["seed"] in SET_BY) == is_chosen])
         ],
@@ -107,6 +109,7 @@ def _measures(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
             "test": test, "measure": measure, "threshold": found[HONEST][0]["threshold"],
             "honest_largest": max(one["value"] for one in found[HONEST]),
             "honest_largest_certain": max((one["value"] for one in found[HONEST] if one["certain"]), default=None),
+            "hardly_trained_largest": max(one["value"] for one in found[HARDLY]),
             "masked": {mask: {"smallest": min(one["value"] for one in found[mask]),
                               "largest": max(one["value"] for one in found[mask]),
                               "flagged": sum(one["flagged"] for one in found[mask]), "of": len(found[mask])}

@@ -57,7 +57,7 @@ def test_every_pair_agrees_with_a_direct_count() -> None:
         for row, (attacked, network) in enumerate(given.items()):
             before, after = (Victim(network).classes(inputs) for inputs in (x, (x + made.vector).clamp(0, 1)))
             told = cell(found, attacked, source)
-            assert told.fooled == found.fooled[row, column] == float((before != after).double().mean())
+            assert told.fooled == float(found.fooled[row, column]) == float((before != after).double().mean())
             assert told.errors == float((after != labels).double().mean())
             assert (told.low, told.high) == wilson(int((before != after).sum()), 70)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from torch import Tensor, nn
 
+from corank.attack import paired
 from corank.attack.audit import Audited
 from corank.attack.evaluation import Evaluation, evaluate
 from corank.attack.pgd import PGD
@@ -67,6 +68,8 @@ def test_what_the_audit_broke_is_broken_in_the_worst_case(evaluation: Evaluation
     assert after[0.1].accuracy == pytest.approx(float(standing.double().mean()))
     still = (evaluation.distances["worst"] > 0.3) & standing
     assert after[0.3].accuracy == pytest.approx(float(still.double().mean()))
+    assert {one.radius: one.only_first for one in paired(evaluation, found)} == {0.0: 0, 0.02: 0, 0.1: 3, 0.3: int(
+        ((evaluation.distances["worst"] > 0.3) & ~standing).sum())}  # fmt: skip
     assert [row.radius for row in found.of("audit")] == [0.1]
     assert found.robust_accuracy[-3:] == found.of("worst")
 

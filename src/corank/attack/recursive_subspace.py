@@ -15,6 +15,7 @@ from torch import Tensor
 from corank.attack.checks import check_counts, check_factors, check_positive
 from corank.attack.losses import cross_entropy
 from corank.attack.search import Search
+from corank.attack.shares import share
 from corank.attack.universal import UniversalAttack
 from corank.errors import InputError
 from corank.linalg.small_gram import leading_factors
@@ -80,14 +81,14 @@ class RecursiveSubspace(UniversalAttack):
             direction = dominant_direction(search.gradients(v, ~fooled, cross_entropy))
             if direction is None:
                 return "no unfooled sample has a gradient", v
-            v, now = self._stepped(search, v, direction, search.share(fooled))
-            failures += search.share(now) <= search.share(fooled)
+            v, now = self._stepped(search, v, direction, share(fooled))
+            failures += share(now) <= share(fooled)
             fooled = now
             if failures > self.failures:
                 return f"{failures} steps without a success", v
         return f"all {self.steps} steps are done", v
 
-    def _stepped(self, search: Search, v: Tensor, direction: Tensor, share: float) -> tuple[Tensor, Tensor]:
+    def _stepped(self, search: Search, v: Tensor, direction: Tensor, before: float) -> tuple[Tensor, Tensor]:
         """The first step, large ones first, that fools a larger share; if none does, the smallest one forward."""
         along = search.budget.steepest(direction[None])[0]
         for number in range(self.tries):
@@ -95,7 +96,7 @@ class RecursiveSubspace(UniversalAttack):
             pair = [self._projected(v + move), self._projected(v - move)]
             both = search.tried(*pair)
             better = int(both.double().mean(1).argmax())
-            if search.share(both[better]) > share:
+            if share(both[better]) > before:
                 return pair[better], both[better]
         return pair[0], both[0]
 

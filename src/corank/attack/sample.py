@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from corank.attack.budget import Budget, Norm, lengths_of
 from corank.attack.checks import Bounds, check_samples
 from corank.attack.losses import margin
+from corank.attack.shares import share
 from corank.attack.victim import Victim
 from corank.discover import name_of
 from corank.errors import InputError
@@ -76,23 +77,23 @@ class Examples(Result):
     @property
     def accuracy(self) -> float:
         """Share still classified rightly."""
-        return _share(self.classes == self.labels)
+        return share(self.classes == self.labels)
 
     @property
     def accuracy_before(self) -> float:
         """Share that was classified rightly."""
-        return _share(self.clean == self.labels)
+        return share(self.clean == self.labels)
 
     @property
     def fooled(self) -> float:
         """Share whose class changes."""
-        return _share(self.classes != self.clean)
+        return share(self.classes != self.clean)
 
     @property
     def fooled_of_right(self) -> float | None:
         """Share of those classified rightly whose class changes; None where none was."""
         right = self.clean == self.labels
-        return _share((self.classes != self.clean)[right]) if bool(right.any()) else None
+        return share((self.classes != self.clean)[right]) if bool(right.any()) else None
 
     @property
     def rho(self) -> float:
@@ -101,7 +102,7 @@ class Examples(Result):
 
     def accuracy_within(self, radius: float) -> float:
         """Share classified rightly that no perturbation found here, of at most this length, takes away."""
-        return _share((self.clean == self.labels) & ~(self.distances <= radius))
+        return share((self.clean == self.labels) & ~(self.distances <= radius))
 
     def row(self) -> dict[str, Scalar]:
         """Attack, accuracies, lengths and cost."""
@@ -314,7 +315,3 @@ def at_work(networks: set[nn.Module], seed: int, device: torch.device) -> Iterat
 def _as(flags: Tensor, like: Tensor) -> Tensor:
     """One number a sample, beside the samples."""
     return flags.reshape(-1, *[1] * (like.ndim - 1))
-
-
-def _share(flags: Tensor) -> float:
-    return float(flags.double().mean())

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from corank.attack.budget import Budget
 from corank.attack.losses import Loss, margin, towards
-from corank.attack.shares import Step
+from corank.attack.shares import Step, share
 from corank.attack.victim import Victim
 
 Told = Callable[[Step, Tensor], None]
@@ -73,17 +73,12 @@ class Search:
         self._told, self._began = told, time.perf_counter()
         self.logits = victim.logits(x)
         self.clean = self.logits.argmax(1)
-        self.best, self.best_share = torch.zeros_like(x[0]), self.share(self.is_fooled(self.clean))
+        self.best, self.best_share = torch.zeros_like(x[0]), share(self.is_fooled(self.clean))
         self.start = self.best if start is None else budget.within(start[None].to(x))[0]
 
     def is_fooled(self, classes: Tensor) -> Tensor:
         """Whether inputs put into such classes `(..., m)` are where they shall be."""
         return classes != self.clean if self.target is None else classes == self.target
-
-    @staticmethod
-    def share(fooled: Tensor) -> float:
-        """Of samples `(m,)` that are."""
-        return float(fooled.double().mean())
 
     def tried(self, *perturbations: Tensor) -> Tensor:
         """Which inputs each perturbation fools, `(p, m)`; the best is kept and the step recorded.
@@ -156,7 +151,10 @@ class Search:
         """
         taken = self.victim.asked.gradients
         if self.most_gradients is not None and taken + gradients > self.most_gradients:
-            raise Over(f"{taken} of {self.most_gradients} sample-gradients are spent", is_enough=False)
+            raise Over(
+                f"{taken} of {self.most_gradients} sample-gradients are spent, the next step takes up to {gradients}",
+                is_enough=False,
+            )
 
     def batches(self, size: int) -> Iterator[Tensor]:
         """The numbers of all samples in random order, some at a time."""

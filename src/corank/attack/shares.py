@@ -40,19 +40,31 @@ class Shares(Result):
 def shares_of(victim: Victim, vector: Tensor, x: Tensor, labels: Tensor) -> Shares:
     """What a perturbation does to some samples, as a network sees it."""
     logits = victim.logits(x)
-    before, after = logits.argmax(1), victim.classes(victim.clipped(x + vector))
+    return shares_between(logits.argmax(1), victim.classes(victim.clipped(x + vector)), labels, logits.shape[1])
+
+
+def shares_between(before: Tensor, after: Tensor, labels: Tensor, classes: int) -> Shares:
+    """What changes where samples go from some classes `(m,)` to others.
+
+    Args:
+        before: without a perturbation.
+        after: with it.
+        labels: the true ones.
+        classes: how many there are.
+    """
     right, changed = before == labels, before != after
     return Shares(
-        samples=len(x),
-        fooled=_share(changed),
-        fooled_of_right=_share(changed[right]) if bool(right.any()) else None,
-        errors=_share(after != labels),
-        errors_before=_share(~right),
-        into=tuple(torch.bincount(after, minlength=logits.shape[1]).tolist()),
+        samples=len(labels),
+        fooled=share(changed),
+        fooled_of_right=share(changed[right]) if bool(right.any()) else None,
+        errors=share(after != labels),
+        errors_before=share(~right),
+        into=tuple(torch.bincount(after, minlength=classes).tolist()),
     )
 
 
-def _share(flags: Tensor) -> float:
+def share(flags: Tensor) -> float:
+    """How many of some flags are set, from 0 to 1."""
     return float(flags.double().mean())
 
 

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from corank.attack.checks import Bounds, check_samples
 from corank.attack.interval import wilson
+from corank.attack.shares import Shares, shares_between
 from corank.attack.universal import Samples, Universal, UniversalAttack
 from corank.attack.victim import Victim
 from corank.errors import InputError
@@ -72,7 +73,8 @@ class TransferMatrix(Result):
     @property
     def fooled(self) -> Tensor:
         """Shares of all inputs whose class changes, `(attacked, source)`."""
-        return torch.tensor([each.fooled for each in self.transfers]).reshape(len(self.networks), -1)
+        fooled = torch.tensor([each.fooled for each in self.transfers], dtype=torch.float64)
+        return fooled.reshape(len(self.networks), -1)
 
     def row(self) -> dict[str, Scalar]:
         """How many networks, and the mean share that each one's own perturbation fools, and that the others' do."""
@@ -124,20 +126,19 @@ def transfer_matrix(
     for attacked, network in networks.items():
         with unchanged(network):
             victim = Victim(network, bounds)
-            clean = victim.classes(x)
+            logits = victim.logits(x)
+            clean, classes = logits.argmax(1), logits.shape[1]
             for source, made in found.items():
-                classes = victim.classes(victim.clipped(x + made.vector))
-                transfers.append(_transfer(attacked, source, y, clean, classes))
+                after = victim.classes(victim.clipped(x + made.vector))
+                transfers.append(_transfer(attacked, source, shares_between(clean, after, y, classes)))
     return TransferMatrix(networks=tuple(networks), transfers=tuple(transfers), found=tuple(found.values()))
 
 
-def _transfer(attacked: str, source: str, labels: Tensor, clean: Tensor, classes: Tensor) -> Transfer:
-    right, changed = clean == labels, classes != clean
-    low, high = wilson(int(changed.sum()), len(labels))
+def _transfer(attacked: str, source: str, shares: Shares) -> Transfer:
+    low, high = wilson(round(shares.fooled * shares.samples), shares.samples)
     return Transfer(
-        attacked=attacked, source=source, samples=len(labels), fooled=float(changed.double().mean()), low=low,
-        high=high, fooled_of_right=float(changed[right].double().mean()) if bool(right.any()) else None,
-        errors=float((classes != labels).double().mean()), errors_before=float((~right).double().mean()),
+        attacked=attacked, source=source, samples=shares.samples, fooled=shares.fooled, low=low, high=high,
+        fooled_of_right=shares.fooled_of_right, errors=shares.errors, errors_before=shares.errors_before,
     )  # fmt: skip
 
 

@@ -7,11 +7,13 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 import corank.attack
 from corank.attack.audit import Audited, audit
 from corank.attack.budget import Norm
+from corank.attack.checks import check_counts
 from corank.attack.evaluation import Evaluation, evaluate
 from corank.attack.interval import wilson
 from corank.attack.ledger import WORST, Robustness
@@ -52,7 +54,7 @@ class Judging:
         seed: of every random draw.
 
     Raises:
-        InputError: an unknown attack.
+        InputError: a number of images or queries below one.
     """
 
     radius: tuple[float, ...]
@@ -66,6 +68,9 @@ class Judging:
     clean_trained: bool = False
     noise: bool = False
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_counts(images=self.images, subsample=self.subsample, queries=self.queries)
 
     @property
     def attacks(self) -> dict[str, SampleAttack]:
@@ -198,16 +203,19 @@ def with_audit(evaluation: Evaluation, audited: Audited) -> Evaluation:
         attacked=round(audited.accuracy * audited.images), seconds=audited.seconds, gradients=audited.gradients,
         forward=audited.forward,
     )  # fmt: skip
+    known = evaluation.distances[WORST]
+    shortest = torch.where(audited.standing, known, known.clamp(max=audited.radius))
     others = [one for one in evaluation.robust_accuracy if one.attack != WORST]
-    worst = [_at_worst(evaluation, audited, one) for one in evaluation.of(WORST)]
-    return replace(evaluation, robust_accuracy=(*others, row, *worst), seconds=evaluation.seconds + audited.seconds)
+    worst = [_at_worst(evaluation, audited, shortest, one) for one in evaluation.of(WORST)]
+    return replace(
+        evaluation, robust_accuracy=(*others, row, *worst), distances={**evaluation.distances, WORST: shortest},
+        seconds=evaluation.seconds + audited.seconds,
+    )  # fmt: skip
 
 
-def _at_worst(evaluation: Evaluation, audited: Audited, row: Robustness) -> Robustness:
-    """A row of the worst case, with what the audit broke at its radius or below."""
-    if row.radius < audited.radius:
-        return row
-    still = int(((evaluation.distances[WORST] > row.radius) & audited.standing).sum())
+def _at_worst(evaluation: Evaluation, audited: Audited, shortest: Tensor, row: Robustness) -> Robustness:
+    """A row of the worst case, once the audit has found shorter perturbations for some."""
+    still = int((shortest > row.radius).sum())
     right = round(evaluation.accuracy * evaluation.samples)
     low, high = wilson(still, evaluation.samples)
     return replace(

@@ -12,7 +12,7 @@ from typing import Any, Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from corank.attack.checks import Bounds
+from corank.attack.checks import Bounds, check_counts
 from corank.errors import InputError
 from corank.experiment.networks import Opened
 from corank.network import Normalised
@@ -128,10 +128,8 @@ class Attacked:
             seed: of the draw.
 
         Raises:
-            InputError: a number below one, or a class without images.
+            InputError: a class without images.
         """
-        if most < 1:
-            raise InputError(f"the number of images must be at least 1, got {most}")
         rows = torch.arange(len(split)) if label is None else (split.labels == label).nonzero()[:, 0]
         if not len(rows):
             raise InputError(f"the split has no image of class {label}: choose another class")
@@ -182,6 +180,7 @@ def scene_of(opened: Opened, dataset: Dataset, setting: Setting, *, images: int,
     Raises:
         InputError: the setting does not fit the network or the data.
     """
+    check_counts(images=images, heldout=heldout)
     label, attacked = setting.label(dataset), setting.attacked(opened.network, dataset)
     return Scene(
         attacked=attacked,
