@@ -69,7 +69,7 @@ def test_a_run_killed_at_any_moment_goes_on_to_the_same_store(
 
 @pytest.mark.parametrize("seed", range(3))
 def test_two_processes_killed_in_turn_do_nothing_twice(tmp_path: Path, seed: int) -> None:
-    options, store, chance = Toy(seconds=0.02), Store(tmp_path / "store"), random.Random(seed)
+    options, store, chance = Toy(seconds=0.05), Store(tmp_path / "store"), random.Random(seed)
     expected = whole(tmp_path, options, seeds=2)
     recipe = toy_recipe(tmp_path / "recipe", options)
     pair, kills = [in_another_process(recipe, store, seeds=2) for _ in range(2)], 0
