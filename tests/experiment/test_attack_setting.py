@@ -72,6 +72,17 @@ def test_one_class_alone_is_taken_and_drawn_by_the_seed(make_opened: Make, pixel
     assert (scene.train[1].tolist(), scene.heldout[1].tolist()) == ([1] * 5, [1] * 6)
 
 
+@SPACES
+def test_test_images_outside_the_training_images_range_are_told_what_to_do(
+    make_opened: Make, pixels: Dataset, space: str
+) -> None:
+    wider = replace(pixels, test=Split(pixels.test.images.float() / 100, pixels.test.labels))
+    network = make_opened("tiny").network
+    with pytest.raises(InputError, match=r"where the training images lie, .* or perturb with --no-clip"):
+        Setting(space=space, clip=True).attacked(network, wider).samples(wider.test, 10)
+    Setting(space=space, clip=False).attacked(network, wider).samples(wider.test, 10)
+
+
 def test_a_class_without_images_is_refused(make_opened: Make, pixels: Dataset) -> None:
     kept = pixels.test.labels != 1
     without = replace(pixels, test=Split(pixels.test.images[kept], pixels.test.labels[kept]))

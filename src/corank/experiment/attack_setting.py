@@ -128,7 +128,7 @@ class Attacked:
             seed: of the draw.
 
         Raises:
-            InputError: a class without images.
+            InputError: a class without images; images outside the bounds, which are those of the training images.
         """
         rows = torch.arange(len(split)) if label is None else (split.labels == label).nonzero()[:, 0]
         if not len(rows):
@@ -136,7 +136,9 @@ class Attacked:
         order = torch.randperm(len(rows), generator=torch.Generator().manual_seed(seed))
         drawn = split.select(rows[order[:most]])
         device = device_of(self.network)
-        return self.inputs(to_pixels(drawn.images).to(device)), drawn.labels.to(device)
+        inputs = self.inputs(to_pixels(drawn.images).to(device))
+        self._check(inputs)
+        return inputs, drawn.labels.to(device)
 
     def inputs(self, pixels: Tensor) -> Tensor:
         """Images `(m, ...)` from pixel space into this one."""
@@ -149,6 +151,16 @@ class Attacked:
     def in_pixels(self, perturbations: Tensor) -> Tensor:
         """Perturbations `(m, ...)` from this space into pixel space."""
         return perturbations if self.normalisation is None else perturbations * self._std(perturbations)
+
+    def _check(self, inputs: Tensor) -> None:
+        if self.bounds is None:
+            return
+        (low, high), (least, most) = self.bounds, (float(end) for end in inputs.aminmax())
+        if least < low or most > high:
+            raise InputError(
+                f"images must lie within {low:g} to {high:g}, where the training images lie, these go from {least:.4g} "
+                f"to {most:.4g}: bring both to one range, or perturb with --no-clip"
+            )
 
     def _mean(self, like: Tensor) -> Tensor:
         assert self.normalisation is not None
