@@ -23,9 +23,10 @@ from corank.measure.weight_spectrum import WeightLayer, WeightSpectra, WeightSpe
 
 __all__ = [
     "ActivationLayer", "ActivationSpectra", "ActivationSpectrum", "ActiveLayer", "ActiveNeurons", "ActiveSubspace",
-    "ActiveSubspaces", "Batches", "BoundaryForecast", "Bounds", "ClassCompression", "CompressedPair", "CushionLayer", "FeatureCompression",
-    "FeatureProbe", "FeatureProbes", "HeldOut", "InformationLayer", "LayerCushion", "LayerCushions", "LayerInformation",
-    "LayerMeasure", "Measure", "Measurement", "MutualInformation", "OnDevice", "Pairs", "PassOptions", "ProbeLayer",
-    "Response", "Skip", "Survey", "Surveyed", "WeightLayer", "WeightSpectra", "WeightSpectrum", "boundary_forecast", "feature_compression",
-    "first_batch", "first_that_fits", "nearest_pairs", "taking",
+    "ActiveSubspaces", "Batches", "BoundaryForecast", "Bounds", "ClassCompression", "CompressedPair", "CushionLayer",
+    "FeatureCompression", "FeatureProbe", "FeatureProbes", "HeldOut", "InformationLayer", "LayerCushion",
+    "LayerCushions", "LayerInformation", "LayerMeasure", "Measure", "Measurement", "MutualInformation", "OnDevice",
+    "Pairs", "PassOptions", "ProbeLayer", "Response", "Skip", "Survey", "Surveyed", "WeightLayer", "WeightSpectra",
+    "WeightSpectrum", "boundary_forecast", "feature_compression", "first_batch", "first_that_fits", "nearest_pairs",
+    "taking",
 ]  # fmt: skip

@@ -100,7 +100,7 @@ def _with_classes(
     device: torch.device,
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Some images and `(b, k, 2)` their own class beside each that is looked at."""
-    logits = torch.cat([_logits(network, x.to(device)) for x in images.split(batch_size)])
+    logits = torch.cat([_logits(network, x.to(device)) for x in torch.split(images, batch_size)])
     check_labels(labels, logits.shape[1])
     if towards is None:
         others = logits.scatter(1, labels.to(device)[:, None], -torch.inf)
@@ -110,12 +110,12 @@ def _with_classes(
         looked_at = towards.to(device)[:, None]
     own = labels.to(device)[:, None].expand_as(looked_at)
     step = max(1, batch_size // looked_at.shape[1])
-    yield from zip(images.split(step), torch.stack([own, looked_at], 2).split(step), strict=True)
+    yield from zip(torch.split(images, step), torch.split(torch.stack([own, looked_at], 2), step), strict=True)
 
 
 @torch.no_grad()
 def _logits(network: Adapted, x: Tensor) -> Tensor:
-    logits = network(x)
+    logits: Tensor = network(x)
     if logits.ndim != 2 or len(logits) != len(x) or logits.shape[1] < 2:
         raise InputError(f"logits must be ({len(x)}, C) with C at least 2, got {tuple(logits.shape)}")
     if not bool(logits.isfinite().all()):
