@@ -313,7 +313,9 @@ def _concluded(
     compression: FeatureCompression,
 ) -> Fragility:
     found = {name: column(images, name) for name in ("found", "Q")}
-    path = {name: np.abs(column(images, name)) for name in ("M_b", "tangent_distance", "L")}
+    path = {name: np.abs(column(images, name)) for name in ("M_b", "tangent_distance")}
+    cosines, lengths = (column(images, name) for name in ("cosine", "L"))
+    path |= {"cosine": np.abs(cosines) * lengths / 2, "L": lengths}
     guesses = {
         "found": {"predicted": column(images, "predicted"), "first_order": column(images, "first_order"), **path},
         "Q": {

@@ -15,6 +15,7 @@ NAMES = {
     "first_order": "margin / |grad|",
     "M_b": "|M_b|, eq. 8",
     "tangent_distance": "tangent plane at the path's crossing",
+    "cosine": "|cos θ| L / 2",
     "L": "distance L alone",
 }
 """What guesses are called in tables and figures."""
@@ -38,7 +39,9 @@ def fragile_in_words(found: Fragility, network: str) -> tuple[str, ...]:
         f"{number(median(lengths))}. Half way to the nearest example of another class is {number(half)}, "
         f"{number(times)} times as far (medians; Euclidean lengths).",
         f"The reason that feature compression gives: of the direction to that example the network looks at "
-        f"{percent(found.mean_abs_cosine)} (mean |cos θ|). Along its own direction a push needs to be only so long.",
+        f"{percent(found.mean_abs_cosine)} (mean |cos θ|), and a push along its own direction need not go further than "
+        f"that part. Were the network linear and as sure at both ends, |cos θ| L / 2 would be enough, "
+        f"{number(median(abs(image.pair.cosine) * image.pair.L / 2 for image in found.images))} in the median.",
     )
 
 

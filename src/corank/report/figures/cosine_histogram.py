@@ -43,7 +43,7 @@ def cosine_histogram(cosines: NDArray[np.float64]) -> Figure:
 def _draw(canvas: Canvas, sizes: NDArray[np.float64]) -> None:
     axes = canvas.axes(left=48, right=24, top=30, bottom=52, title="inputs", x="|cos θ| at the input")
     most = max(0.1, min(1.0, 1.05 * float(sizes.max())))
-    axes.hist(sizes, bins=np.linspace(0, most, BINS + 1).tolist(), color=ACCENT.light, rwidth=0.88)
+    counts, *_ = axes.hist(sizes, bins=np.linspace(0, most, BINS + 1).tolist(), color=ACCENT.light, rwidth=0.88)
     mean = float(sizes.mean())
     axes.axvline(mean, color=SECOND.light, linewidth=1.6)
     axes.annotate(
@@ -51,5 +51,6 @@ def _draw(canvas: Canvas, sizes: NDArray[np.float64]) -> None:
         color=INK.light, size=SMALL, va="top",
     )  # fmt: skip
     axes.set_xlim(0, most)
+    axes.set_ylim(0, 1.18 * float(max(counts)))  # room for the word beside the line
     axes.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=5))
     axes.xaxis.set_major_formatter(lambda value, _: axis_number(value))
