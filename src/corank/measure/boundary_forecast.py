@@ -139,7 +139,7 @@ def _of_some(
     second, _ = shortest_steps(start, slopes_half, value, bounds)
     lengths = torch.where(second.isfinite(), second, first).reshape(count, looked_at)
     best, which = lengths.min(1)
-    plain = plain.reshape(count, looked_at).nan_to_num(torch.inf).amin(1)
+    plain = plain.reshape(count, looked_at).nan_to_num(nan=torch.inf, posinf=torch.inf).amin(1)
     return best, classes[torch.arange(count, device=x.device), which, 1], plain
 
 

@@ -197,6 +197,7 @@ def diagnosed(
     Raises:
         InputError: an option that does not fit, no image that the network gets right, nothing to tell classes by.
     """
+    aim = _aimed(attacked, dataset, options)
     with stage("fragility") as said:
 
         def begin(words: str) -> None:
@@ -204,7 +205,7 @@ def diagnosed(
             said(f"fragility: {words}")
 
         begin("nearest examples of another class")
-        chosen = _chosen(attacked, dataset, options)
+        chosen = _chosen(attacked, dataset, options, aim)
         begin(f"{options.points} points on each of {len(chosen.ends.pairs):,} paths")
         compression = feature_compression(
             attacked.network, chosen.ends.pairs, points=options.points, bounds=dataset.bounds
@@ -212,18 +213,18 @@ def diagnosed(
         kept = torch.tensor([pair.input for pair in compression.pairs])
         pairs = _of(chosen.ends.pairs, kept)
         begin(f"foretelling the smallest perturbations of {len(pairs):,} images")
-        anywhere, towards = (
+        anywhere, aimed = (
             boundary_forecast(
-                attacked.network, pairs.starts, pairs.start_classes, bounds=attacked.bounds, towards=aim
+                attacked.network, pairs.starts, pairs.start_classes, bounds=attacked.bounds, towards=towards
             )
-            for aim in (None, pairs.end_classes)
+            for towards in (None, pairs.end_classes)
         )  # fmt: skip
         begin(f"looking for the smallest perturbations of {len(pairs):,} images")
         smallest = smallest_found(
             attacked, pairs, steps=options.steps, seed=options.seed, folder=folder, options=told, overwrite=overwrite,
             told=lambda done: said(f"fragility: smallest perturbations, {done:,} of {len(pairs):,} images"),
         )  # fmt: skip
-    images = _images(compression.pairs, chosen, kept, anywhere, towards, smallest)
+    images = _images(compression.pairs, chosen, kept, anywhere, aimed, smallest)
     return _concluded(images, chosen, pairs, smallest, compression)
 
 
@@ -242,29 +243,52 @@ class _Chosen:
     misclassified: int
 
 
-def _chosen(attacked: Attacked, dataset: Dataset, options: Diagnosing) -> _Chosen:
-    device, network = device_of(attacked.network), attacked.network
+@dataclass(frozen=True, eq=False)
+class _Aim:
+    """Which images are drawn and where their paths lead.
+
+    Attributes:
+        label: of the only class of the images; None for all.
+        target: the class that paths lead to; None for the nearest other.
+        image: that all paths lead to; None for training examples.
+    """
+
+    label: int | None
+    target: int | None
+    image: Tensor | None
+
+
+def _aimed(attacked: Attacked, dataset: Dataset, options: Diagnosing) -> _Aim:
+    """What the options name, before any work.
+
+    Raises:
+        InputError: no such class or image, or both ends of paths in one class.
+    """
     label = None if options.class_ is None else label_of(dataset, options.class_)
     target = None if options.target_class is None else label_of(dataset, options.target_class)
     image = None
     if options.towards is not None:
-        image = read_picture(options.towards, dataset.shape, dataset.bounds).to(device)
-        target = int(Victim(network).classes(image[None])[0])
-        if target >= dataset.classes:
-            raise InputError(f"the network puts {str(options.towards)!r} into class {target}, which the data have not")
+        image = read_picture(options.towards, dataset.shape, dataset.bounds).to(device_of(attacked.network))
+        target = int(Victim(attacked.network).classes(image[None])[0])
     if label is not None and label == target:
         raise InputError(f"a path must lead to another class, both ends are of class {dataset.class_names[label]!r}")
-    rows = rows_drawn(dataset.test, options.images, label=label, other_than=target, seed=options.seed)
+    return _Aim(label, target, image)
+
+
+def _chosen(attacked: Attacked, dataset: Dataset, options: Diagnosing, aim: _Aim) -> _Chosen:
+    """The images that the network gets right, and where their paths lead."""
+    device, network = device_of(attacked.network), attacked.network
+    rows = rows_drawn(dataset.test, options.images, label=aim.label, other_than=aim.target, seed=options.seed)
     drawn = dataset.test.select(rows)
     x, labels = to_pixels(drawn.images).to(device), drawn.labels.to(device)
     is_right = Victim(network).classes(x) == labels
     if not bool(is_right.any()):
         raise InputError(f"the network gets none of {len(x)} images right: train it first")
     x, labels, rows = x[is_right], labels[is_right], rows[is_right.cpu()]
-    if image is not None and target is not None:
-        ends = given_end(x, labels, image, target)
+    if aim.image is not None and aim.target is not None:
+        ends = given_end(x, labels, aim.image, aim.target)
     else:
-        ends = nearest_ends(network, x, labels, dataset, target)
+        ends = nearest_ends(network, x, labels, dataset, aim.target)
     return _Chosen(rows=rows, ends=ends, misclassified=int((~is_right).sum()))
 
 
