@@ -1,9 +1,9 @@
 """Photographs of one class and the nearest of another (Gao et al., section 6, Tables 7 and 8 and Figure 6).
 
 The paper's network for ImageNet and its images are not here. The preset `paper` runs with the network and the images
-that a user names by environment variables: `CORANK_PHOTO_NETWORK` (a run folder or `package.module:factory`; its
-weights by `--weights`), `CORANK_PHOTO_DATA` (a folder of class folders of images) and, where the classes are called
-otherwise than in the paper, `CORANK_PHOTO_CLASSES` (two names with a comma between).
+that a user names by environment variables: `CORANK_PHOTO_NETWORK` (a run folder, or `package.module:factory`, taken as
+it is made or with the weights file of `--weights`), `CORANK_PHOTO_DATA` (a folder of class folders of images) and,
+where the classes are called otherwise than in the paper, `CORANK_PHOTO_CLASSES` (two names with a comma between).
 """
 
 from __future__ import annotations
@@ -102,8 +102,8 @@ def _named(options: Photographs, bench: Bench) -> tuple[torch.nn.Module, Dataset
     if not separator:
         raise InputError(f"{CLASSES} must be two classes with a comma between, got {own!r}")
     dataset = load_data(data, bench.sources.data_root)
-    weights = bench.sources.weights
-    opened = open_network(network, dataset=dataset, weights=weights if weights and weights.is_file() else None)
+    file = bench.sources.weights if bench.sources.weights and bench.sources.weights.is_file() else None
+    opened = open_network(network, dataset=dataset, weights=file, normalise=False)
     opened.network.to(checked_device(bench.sources.device))
     return opened.network, dataset, (own.strip(), other.strip()), identity(opened, dataset)
 
