@@ -78,7 +78,7 @@ class StudyResult(Result):
         reduced: reduced-order networks of the legal cuts, without any training.
         attacks: what one vector does to the network and what it withstands, or why that is not known; None where it
             was not asked for.
-        fragility: how little fools it, foretold and found, and why; or why that is not known, or None as for attacks.
+        fragility: how little fools it, foretold and found, and why; or why that is not known; None without attacks.
         tolerance: the loss of validation accuracy that a recommended cut may have.
     """
 

@@ -33,13 +33,13 @@ def fragility_studied(
     Args:
         network: in evaluation mode; it comes back unchanged.
         dataset: on whose test split it is diagnosed, with training examples at the ends of paths.
-        attacks: of the study, or why there are none, which then holds here too; None where they were not asked for.
+        attacks: of the study; without them there is no diagnosis either, and no other reason.
         images: at most.
         seed: of the draw of images.
         report: told before the work begins.
     """
     if not isinstance(attacks, StudyAttacks):
-        return attacks
+        return None
     report("how fragile, and why")
     try:
         return diagnosed(
@@ -50,7 +50,7 @@ def fragility_studied(
 
 
 def fragility_sections(found: Fragility | NoAttacks | None, network: str, dataset: Dataset) -> tuple[Section, ...]:
-    """The chapter, or the reason why there is none; nothing where the chapter on attacks gives the same reason."""
+    """The chapter, or the reason why there is none; nothing where the chapter on attacks gives the reason."""
     if isinstance(found, Fragility):
         return (fragility_chapter(found, network, dataset),)
     if found is None:
