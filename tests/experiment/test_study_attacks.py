@@ -75,10 +75,17 @@ def test_what_takes_too_long_or_does_not_fit_is_left_out_with_the_reason(
 def test_the_page_of_a_study_has_the_chapter(make_opened: Make, pixels: Dataset, tmp_path: Path) -> None:
     told: list[str] = []
     found = run_study(make_opened("tiny"), pixels, STUDY, Training(), tmp_path, report=told.append)
-    assert told[-1].startswith("attacking, in about")
+    assert told[-2].startswith("attacking, in about")
+    assert told[-1] == "how fragile, and why"
     assert found["attacks"]["universal"]["images"]["train"] == 200
     page = (tmp_path / "index.html").read_text()
-    for text in ("What one vector does", "Were the attacks strong enough?", "One vector (l2 length 0.6 in pixel space"):
+    assert found["fragility"]["images"]
+    for text in (
+        "How fragile, and why",
+        "What one vector does",
+        "Were the attacks strong enough?",
+        "One vector (l2 length 0.6 in pixel space",
+    ):
         assert text in page
     assert {"triptychs", "accuracy-under-attack", "audit-margins"} <= {
         file.stem for file in (tmp_path / "figures").iterdir()

@@ -104,6 +104,29 @@ class Setting:
         }  # fmt: skip
 
 
+def rows_drawn(
+    split: Split, most: int, *, label: int | None = None, other_than: int | None = None, seed: int
+) -> Tensor:
+    """The places of some images of a split, drawn evenly.
+
+    Args:
+        split: where they are drawn from.
+        most: how many, if there are as many.
+        label: of the only class; None for all.
+        other_than: the class that none is of; None for none.
+        seed: of the draw.
+
+    Raises:
+        InputError: no image is left to draw.
+    """
+    wanted = torch.ones_like(split.labels, dtype=torch.bool) if label is None else split.labels == label
+    rows = (wanted if other_than is None else wanted & (split.labels != other_than)).nonzero()[:, 0]
+    if not len(rows):
+        raise InputError(f"the split has no image of class {label}: choose another class")
+    order = torch.randperm(len(rows), generator=torch.Generator().manual_seed(seed))
+    return rows[order[:most]]
+
+
 @dataclass(frozen=True, eq=False)
 class Attacked:
     """A network in the space in which it is attacked.
@@ -130,11 +153,7 @@ class Attacked:
         Raises:
             InputError: a class without images; images outside the bounds, which are those of the training images.
         """
-        rows = torch.arange(len(split)) if label is None else (split.labels == label).nonzero()[:, 0]
-        if not len(rows):
-            raise InputError(f"the split has no image of class {label}: choose another class")
-        order = torch.randperm(len(rows), generator=torch.Generator().manual_seed(seed))
-        drawn = split.select(rows[order[:most]])
+        drawn = split.select(rows_drawn(split, most, label=label, seed=seed))
         device = device_of(self.network)
         inputs = self.inputs(to_pixels(drawn.images).to(device))
         self._check(inputs)

@@ -20,8 +20,10 @@ from corank.errors import InputError
 from corank.experiment.choice import best_at, choose, nothing_to_keep, recommend
 from corank.experiment.compressing import EVALUATION_BATCH, accuracies, compress_and_evaluate
 from corank.experiment.evaluated import Accuracies, Evaluated, asnetwork
+from corank.experiment.fragility.diagnosis import Fragility
 from corank.experiment.reduced_cuts import ReducedCuts, reduce_cuts
 from corank.experiment.study_attacks import NoAttacks, StudyAttacks, attack_studied
+from corank.experiment.study_fragility import fragility_studied
 from corank.experiment.words import counted
 from corank.linalg import number_of_terms
 from corank.measure import ActiveSubspaces, Survey, Surveyed
@@ -76,6 +78,7 @@ class StudyResult(Result):
         reduced: reduced-order networks of the legal cuts, without any training.
         attacks: what one vector does to the network and what it withstands, or why that is not known; None where it
             was not asked for.
+        fragility: how little fools it, foretold and found, and why; or why that is not known; None without attacks.
         tolerance: the loss of validation accuracy that a recommended cut may have.
     """
 
@@ -92,6 +95,7 @@ class StudyResult(Result):
     reason: str
     reduced: ReducedCuts
     attacks: StudyAttacks | NoAttacks | None
+    fragility: Fragility | NoAttacks | None
     tolerance: float
 
     @property
@@ -134,7 +138,7 @@ class Study:
         batch_size: of measuring and fine-tuning.
         tolerance: the loss of validation accuracy that a recommended cut may have.
         most_cuts: how many places the forecasts may choose.
-        attack_images: test images that are attacked one by one; 0 leaves all attacks out.
+        attack_images: test images that are attacked one by one and diagnosed; 0 leaves all attacks out.
         attack_radius: by which every pixel may be changed; None takes a tenth of the data's range.
         attack_seconds: beyond which, by an estimate beforehand, attacks are left out; None for no limit.
         seed: of every random draw.
@@ -262,11 +266,14 @@ class Study:
                 tolerance=self.tolerance, seconds=self.measure_seconds,
             )  # fmt: skip
         attacks = self._attacks(name, network, dataset, report, random_weights=random_weights)
+        fragility = fragility_studied(
+            network, dataset, attacks, images=self.attack_images, seed=self.seed, report=report
+        )
         return StudyResult(
             network=name, data=dataset.name, original=original, cost=forecasts.network, measured=survey,
             places=_places(measured, forecasts), forecasts=forecasts, choice=builds.reason, cuts=tuple(cuts),
             recommendation=recommendation, reason=reason, reduced=reduced, attacks=attacks,
-            tolerance=self.tolerance,
+            fragility=fragility, tolerance=self.tolerance,
         )  # fmt: skip
 
     def _attacks(

@@ -14,6 +14,7 @@ from corank.experiment.reduced_section import baseline, reduced_section, reduced
 from corank.experiment.run_folder import versions
 from corank.experiment.run_pages import reload_section
 from corank.experiment.study import StudyResult
+from corank.experiment.study_fragility import fragility_in_words, fragility_sections
 from corank.experiment.tables import cuts_table, layers_table
 from corank.experiment.words import sentence
 from corank.network import Latency, Layer
@@ -37,7 +38,8 @@ def study_page(
     layers, *others = chapters(result.measured, layers_table(result.active, result.places))
     sections = (
         layers, forecast_section(result), _cuts(result), _loading(result, dataset, folder), reduced_section(result),
-        *attack_chapter(result.attacks, dataset), *others,
+        *attack_chapter(result.attacks, dataset),
+        *fragility_sections(result.fragility, result.network, dataset), *others,
     )  # fmt: skip
     return Page(
         title=f"What {result.network} uses",
@@ -58,6 +60,7 @@ def summary(result: StudyResult) -> tuple[str, ...]:
         *in_words(result.measured),
         sentence(result.reason),
         *attacks_in_words(result.attacks),
+        *fragility_in_words(result.fragility, result.network),
     )
 
 

@@ -2,6 +2,7 @@
 
 from corank.linalg.active import count_energy, count_norm
 from corank.linalg.bootstrap import Bootstrap, bootstrap_subspace
+from corank.linalg.box import shortest_steps
 from corank.linalg.centring import centred
 from corank.linalg.d_optimal import d_optimal_rows
 from corank.linalg.frequent_directions import FrequentDirections
@@ -79,6 +80,7 @@ __all__ = [
     "products_of_factors",
     "rank_by_energy",
     "select_rows",
+    "shortest_steps",
     "singular_value_threshold",
     "soft_threshold",
 ]

@@ -3,6 +3,7 @@
 from corank.measure.activation_spectrum import ActivationLayer, ActivationSpectra, ActivationSpectrum
 from corank.measure.active_subspace import ActiveLayer, ActiveNeurons, ActiveSubspace, ActiveSubspaces
 from corank.measure.base import Batches, Measure, Measurement, OnDevice, first_batch, first_that_fits, taking
+from corank.measure.boundary_forecast import BoundaryForecast, boundary_forecast
 from corank.measure.feature_compression import (
     ClassCompression,
     CompressedPair,
@@ -22,9 +23,10 @@ from corank.measure.weight_spectrum import WeightLayer, WeightSpectra, WeightSpe
 
 __all__ = [
     "ActivationLayer", "ActivationSpectra", "ActivationSpectrum", "ActiveLayer", "ActiveNeurons", "ActiveSubspace",
-    "ActiveSubspaces", "Batches", "Bounds", "ClassCompression", "CompressedPair", "CushionLayer", "FeatureCompression",
-    "FeatureProbe", "FeatureProbes", "HeldOut", "InformationLayer", "LayerCushion", "LayerCushions", "LayerInformation",
-    "LayerMeasure", "Measure", "Measurement", "MutualInformation", "OnDevice", "Pairs", "PassOptions", "ProbeLayer",
-    "Response", "Skip", "Survey", "Surveyed", "WeightLayer", "WeightSpectra", "WeightSpectrum", "feature_compression",
-    "first_batch", "first_that_fits", "nearest_pairs", "taking",
+    "ActiveSubspaces", "Batches", "BoundaryForecast", "Bounds", "ClassCompression", "CompressedPair", "CushionLayer",
+    "FeatureCompression", "FeatureProbe", "FeatureProbes", "HeldOut", "InformationLayer", "LayerCushion",
+    "LayerCushions", "LayerInformation", "LayerMeasure", "Measure", "Measurement", "MutualInformation", "OnDevice",
+    "Pairs", "PassOptions", "ProbeLayer", "Response", "Skip", "Survey", "Surveyed", "WeightLayer", "WeightSpectra",
+    "WeightSpectrum", "boundary_forecast", "feature_compression", "first_batch", "first_that_fits", "nearest_pairs",
+    "taking",
 ]  # fmt: skip

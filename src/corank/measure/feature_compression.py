@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from corank.errors import InputError
 from corank.measure.base import Measurement, first_that_fits
+from corank.measure.logit_difference import logit_difference
 from corank.measure.pairs import Pairs
 from corank.network import evaluation_mode
 from corank.network.adapted import Adapted, adapted
@@ -221,22 +222,12 @@ def _along(network: Adapted, starts: Tensor, ends: Tensor, classes: Tensor, alph
     """g, its gradient's norm and slope at all points of some paths, from one pass forward and one back."""
     count, points = len(starts), len(alphas)
     weights = alphas.reshape(1, points, *[1] * (starts.ndim - 1))
-    x = torch.lerp(starts[:, None], ends[:, None], weights).flatten(0, 1).requires_grad_()
-    logits = network(x)
-    if logits.ndim != 2 or len(logits) != len(x):
-        raise InputError(f"logits must be ({len(x)}, C), a row for each input, got {tuple(logits.shape)}")
-    if int(classes.max()) >= logits.shape[1]:
-        raise InputError(f"the classes must be below the network's {logits.shape[1]}, got {int(classes.max())}")
-    chosen = logits.gather(1, classes.repeat_interleave(points, 0))
-    g = chosen[:, 0] - chosen[:, 1]
-    if not g.requires_grad:
-        raise InputError("no gradient reaches the input of the network: it must be differentiable")
-    (gradient,) = torch.autograd.grad(g.sum(), x, allow_unused=True)
-    gradient = torch.zeros_like(x) if gradient is None else gradient
+    x = torch.lerp(starts[:, None], ends[:, None], weights).flatten(0, 1)
+    g, gradient = logit_difference(network, x, classes.repeat_interleave(points, 0))
     rows = gradient.reshape(count, points, -1)
     norms = torch.linalg.vector_norm(rows, dim=2, dtype=torch.float64).cpu()
     slopes = torch.bmm(rows, (ends - starts).reshape(count, -1, 1))[:, :, 0].double().cpu()
-    values = g.detach().reshape(count, points).double().cpu()
+    values = g.reshape(count, points).double().cpu()
     for name, found in (("logits", values), ("gradients", norms)):
         if not bool(found.isfinite().all()):
             pair, place = (~found.isfinite()).nonzero()[0].tolist()

@@ -8,20 +8,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-from matplotlib.axes import Axes
-from numpy.typing import NDArray
 from torch import Tensor
 
 from corank.errors import InputError
-from corank.report.figures.figure import CHARACTER, FONT_SIZE, Canvas, Figure, draw_figure
+from corank.report.figures.figure import CHARACTER, Canvas, Figure, draw_figure
 from corank.report.figures.labels import distinct
+from corank.report.figures.pictures import is_picture, picture, shown, words_at
 from corank.report.palette import INK, MUTED, SECOND
 
 _PICTURE, _SIGN, _WORDS, _GAP = 96, 20, 22, 16  # pixels
 _WIDTH = 3 * _PICTURE + 2 * _SIGN
 _LETTERS = int(_PICTURE / CHARACTER) - 2
-Pixels = NDArray[np.uint8]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -39,11 +36,6 @@ class Triptych:
     perturbation: Tensor
     before: str
     after: str
-
-
-def is_picture(shape: Sequence[int]) -> bool:
-    """Whether images of such a shape can be shown."""
-    return len(shape) == 3 and shape[0] in (1, 3)
 
 
 def triptychs(rows: Sequence[Triptych], bounds: tuple[float, float]) -> Figure:
@@ -81,44 +73,22 @@ def _height(count: int, columns: int) -> int:
 def _draw(canvas: Canvas, rows: Sequence[Triptych], bounds: tuple[float, float], largest: float) -> None:
     columns = 1 if canvas.narrow else 2
     classes = list(dict.fromkeys(word for row in rows for word in (row.before, row.after)))
-    words = dict(zip(classes, distinct(classes, _LETTERS), strict=True))
+    short = dict(zip(classes, distinct(classes, _LETTERS), strict=True))
     for place, row in enumerate(rows):
         line, column = divmod(place, columns)
         left = column * (canvas.width - _WIDTH) if columns > 1 else (canvas.width - _WIDTH) // 2
         top = line * (_PICTURE + _WORDS + _GAP)
         pictures = (
-            _shown(row.image, *bounds),
-            _shown(row.perturbation, -largest, largest),
-            _shown(row.image + row.perturbation, *bounds),
+            shown(row.image, *bounds),
+            shown(row.perturbation, -largest, largest),
+            shown(row.image + row.perturbation, *bounds),
         )
-        for number, picture in enumerate(pictures):
-            _picture(canvas, picture, left + number * (_PICTURE + _SIGN), top)
+        for number, pixels in enumerate(pictures):
+            picture(canvas, pixels, left + number * (_PICTURE + _SIGN), top, _PICTURE)
         for number, sign in enumerate("+=", start=1):
             between = left + number * (_PICTURE + _SIGN) - _SIGN / 2
-            _words(canvas, sign, between, top + _PICTURE / 2, MUTED.light)
+            words_at(canvas, sign, between, top + _PICTURE / 2, MUTED.light)
         colour = (INK if row.after == row.before else SECOND).light
         for word, number, own in ((row.before, 0, INK.light), (row.after, 2, colour)):
             middle = left + number * (_PICTURE + _SIGN) + _PICTURE / 2
-            _words(canvas, words[word], middle, top + _PICTURE + _WORDS / 2, own)
-
-
-def _shown(pixels: Tensor, low: float, high: float) -> Pixels:
-    """`(height, width, 3)` bytes, black at the low value and white at the high one."""
-    scaled = (pixels.detach().cpu().double() - low) / ((high - low) or 1.0)
-    shown = (255 * scaled.clamp(0, 1)).round().byte().permute(1, 2, 0).numpy()
-    return np.broadcast_to(shown, (*shown.shape[:2], 3)) if shown.shape[2] == 1 else shown
-
-
-def _picture(canvas: Canvas, pixels: Pixels, left: float, top: float) -> None:
-    bottom = canvas.height - top - _PICTURE
-    axes: Axes = canvas.drawing.add_axes(
-        (left / canvas.width, bottom / canvas.height, _PICTURE / canvas.width, _PICTURE / canvas.height)
-    )
-    axes.set_axis_off()
-    axes.imshow(pixels, interpolation="none")
-
-
-def _words(canvas: Canvas, text: str, x: float, y: float, colour: str) -> None:
-    canvas.drawing.text(
-        x / canvas.width, 1 - y / canvas.height, text, color=colour, size=FONT_SIZE, ha="center", va="center_baseline"
-    )
+            words_at(canvas, short[word], middle, top + _PICTURE + _WORDS / 2, own)
