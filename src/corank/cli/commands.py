@@ -10,6 +10,7 @@ from cyclopts import App, Parameter
 
 import corank
 from corank.cli.attack import attack_app
+from corank.cli.defend import defend_app
 from corank.cli.export import export, shape_of
 from corank.cli.methods import compress_app, measure_app
 from corank.cli.output import print_json, print_table, say
@@ -37,6 +38,7 @@ app = App(
 app.command(measure_app)
 app.command(compress_app)
 app.command(attack_app)
+app.command(defend_app)
 app.command(reproduce_app)
 app.command(export)
 app.command(theory)

@@ -102,7 +102,7 @@ class LowRankLayer(nn.Module):
 
     @property
     def features(self) -> int:
-        """m."""
+        """The numbers in one activation, m."""
         return len(self.bias)
 
     @torch.no_grad()
@@ -132,7 +132,8 @@ class LowRankLayer(nn.Module):
             self.start(a.detach())
         if self.training and torch.is_grad_enabled():
             self._pending.append((a.detach() + self.bias) / math.sqrt(len(a)))
-        found: Tensor = _LowRankLoss.apply(a, self.bias, self._current(), self.weight, self.norm_weight)
+        given = a, self.bias, self._current(), self.weight, self.norm_weight
+        found: Tensor = _LowRankLoss.apply(*given)  # type: ignore[no-untyped-call]
         return found
 
     @torch.no_grad()
@@ -238,6 +239,6 @@ class _LowRankLoss(torch.autograd.Function):
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(context: Any, outer: Tensor) -> Any:  # type: ignore[override]
+    def backward(context: Any, outer: Tensor) -> Any:
         (gradient,) = context.saved_tensors
         return outer * gradient, None, None, None, None

@@ -33,7 +33,7 @@ def nuclear_norm(matrix: Tensor) -> Tensor:
     """
     if matrix.ndim != 2:
         raise InputError(f"a matrix must have two dimensions, got shape {tuple(matrix.shape)}: flatten(1) a kernel")
-    found: Tensor = _NuclearNorm.apply(matrix)
+    found: Tensor = _NuclearNorm.apply(matrix)  # type: ignore[no-untyped-call]
     return found
 
 
@@ -53,6 +53,7 @@ class _NuclearNorm(torch.autograd.Function):
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(context: Any, outer: Tensor) -> Tensor:  # type: ignore[override]
+    def backward(context: Any, outer: Tensor) -> Tensor:
         (gradient,) = context.saved_tensors
-        return outer * gradient
+        scaled: Tensor = outer * gradient
+        return scaled

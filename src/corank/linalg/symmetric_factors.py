@@ -52,7 +52,7 @@ class SymmetricFactors:
 
     @property
     def width(self) -> int:
-        """m."""
+        """The number m of rows and columns."""
         return self.blocks[0].shape[1]
 
     def coordinates(self, x: Tensor) -> Tensor:
