@@ -108,7 +108,7 @@ def test_its_rank_is_kept_by_every_projection_and_never_needs_a_square_matrix(pr
 def test_activations_are_drawn_to_the_subspace_and_to_length_one() -> None:
     torch.manual_seed(0)
     front = nn.Linear(6, WIDTH)
-    layer = LowRankLayer(WIDTH, rank=2)
+    layer = LowRankLayer(WIDTH, rank=2, weight=1.0, norm_weight=1.0)
     x = torch.randn(64, 6)
 
     def spread() -> tuple[float, float]:

@@ -72,8 +72,10 @@ def test_the_sketch_is_nearly_the_best_of_its_rank_and_much_nearer_than_the_ense
         factors = of_spectrum(decaying, 150, seed)
         matrix, chance = dense(factors), torch.Generator().manual_seed(seed)
         least = torch.linalg.norm(matrix - best(matrix, 10))
-        found = sketched_projection(factors, 10), sketched_projection(factors, 10, chance, 30), ensemble_nystrom(
-            factors, 10, chance
+        found = (
+            sketched_projection(factors, 10),
+            sketched_projection(factors, 10, chance, 30),
+            ensemble_nystrom(factors, 10, chance),
         )
         exact, sketched, drawn = (torch.linalg.norm(matrix - rebuilt(*each)) / least for each in found)
         torch.testing.assert_close(exact, torch.ones_like(exact))

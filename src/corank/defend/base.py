@@ -132,7 +132,9 @@ class Defence(ABC):
             example = first_that_fits(network, OnDevice(batches, device_of(network)))
             if not isinstance(example, torch.Tensor):
                 raise InputError(f"a network is defended that takes one tensor, got a {type(example).__name__}")
-            plan = self._plan(copy.deepcopy(network).eval(), batches, course, bounds)
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(course.seed)  # of what torch draws for new modules and power iterations
+                plan = self._plan(copy.deepcopy(network).eval(), batches, course, bounds)
             keeper = self._keeper(network, checkpoint)
             watcher = self._watcher(plan, watch, validation, bounds, keeper)
             if watcher is not None:

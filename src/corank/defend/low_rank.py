@@ -19,11 +19,13 @@ from corank.defend.base import Bounds, Course, Defence, Plan, after_epoch
 from corank.defend.low_rank_layer import LowRankLayer, ProjectionName, check_low_rank
 from corank.errors import InputError
 from corank.measure import Batches, OnDevice, first_batch
-from corank.network import Layer, Point, Reader
-from corank.network.hooks import hooked
+from corank.network import Layer, Point, evaluation_mode
+from corank.network.hooks import Copies, hooked
 from corank.network.points import locate
 from corank.network.wrapper import Wrapper
 from corank.train.evaluate import device_of
+
+_TOGETHER = 250  # samples that go through the network
 
 
 class VirtualLayers(Wrapper):
@@ -33,13 +35,14 @@ class VirtualLayers(Wrapper):
     after each step of the optimiser.
 
     Args:
-        network: that is trained; its modules are read, and nothing stays in it.
+        network: that is trained; nothing stays in it. It is read at its modules, or where a point lies between modules
+            at its graph, which shares its parameters and buffers.
         layer: a name, a glob, the number of a convolution, `"*"` for all hidden layers, or several of these.
         example: a batch of inputs, which finds the points and their widths.
         make: from a number of features to the virtual layer of a point.
 
     Raises:
-        InputError: an unknown layer, or one that is not all that a module returns.
+        InputError: an unknown layer, or none.
 
     Example:
         >>> network = nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 3))
@@ -59,14 +62,10 @@ class VirtualLayers(Wrapper):
         super().__init__()
         wanted = [layer] if isinstance(layer, str | int) else list(layer)
         found = locate(network, wanted, example, is_watched=False)
-        if found.network is not network:
-            whole = {point.label for point in found.points if point.call is None}
-            named = ", ".join(sorted(whole) or [str(one) for one in wanted])
-            raise InputError(f"a virtual layer needs all that one module returns, {named} is not that: name modules")
+        self.network = found.network  # the graph, where points lie between modules: it shares the network's tensors
         self.points: tuple[Point, ...] = found.points
-        widths = {label: value[0].numel() for label, value in _activations(network, wanted, example[:2]).items()}
-        self.network = network
-        self.layers = nn.ModuleList([make(widths[point.label]) for point in found.points]).to(device_of(network))
+        widths = [value[0].numel() for value in self.activations(example[:2]).values()]
+        self.layers = nn.ModuleList([make(width) for width in widths]).to(device_of(network))
         self._order = {point.label: place for place, point in enumerate(found.points)}
         self._terms: list[Tensor] = []
 
@@ -91,9 +90,19 @@ class VirtualLayers(Wrapper):
 
     def start(self, inputs: Tensor) -> None:
         """Begin from the activations of some inputs."""
-        reads = _activations(self.network, [point.label for point in self.points], inputs)
-        for label, place in self._order.items():
-            self.layers[place].start(reads[label])  # type: ignore[operator]
+        for layer, a in zip(self.layers, self.activations(inputs).values(), strict=True):
+            layer.start(a)  # type: ignore[operator]
+
+    @torch.no_grad()
+    def activations(self, inputs: Tensor) -> dict[str, Tensor]:
+        """What the network makes of inputs at each point, in evaluation mode."""
+        parts = []
+        for part in torch.split(inputs, _TOGETHER):
+            kept = Copies()
+            with evaluation_mode(self.network), hooked(self.network, self.points, kept):
+                self.network(part)
+            parts.append(kept.values)
+        return {point.label: torch.cat([part[point.label] for part in parts]) for point in self.points}
 
     def _seen(self, label: str, value: Tensor) -> Tensor:
         self._terms.append(self.layers[self._order[label]](value))
@@ -156,8 +165,8 @@ class LowRank(Defence):
 
     layer: Layer | tuple[Layer, ...] = "*"
     rank: int
-    weight: float = 1.0
-    norm_weight: float = 1.0
+    weight: float = 0.1
+    norm_weight: float = 0.1
     every: int = 10
     step_size: float = 0.5
     projection: ProjectionName = "sketch"
@@ -216,9 +225,3 @@ def first_inputs(batches: Batches, count: int) -> Tensor:
         if sum(map(len, parts)) >= count:
             break
     return torch.cat(parts)[:count]
-
-
-def _activations(network: nn.Module, layers: Sequence[Layer], inputs: Tensor) -> dict[str, Tensor]:
-    reader = Reader(network, list(layers), inputs[:2])
-    parts = [reader.read(part).activations for part in torch.split(inputs, 250)]
-    return {label: torch.cat([part[label] for part in parts]) for label in parts[0]}

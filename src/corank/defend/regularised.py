@@ -34,6 +34,7 @@ class Regularised(Defence):
         joint: strength of the absolute sum of the product of all weights, for networks of linear layers alone.
         layer: names or globs of layers that a single strength is for.
         applied: "penalty", as a term of the loss, or "proximal", after every step; the joint one is always a term.
+            Under momentum m a term acts `1 / (1 - m)` times as strongly as the map of the same strength.
 
     Raises:
         InputError: a strength that is negative or cannot be read, all of them zero, or an unknown way to apply them.
@@ -60,7 +61,7 @@ class Regularised(Defence):
             raise InputError(f"applied must be one of {', '.join(get_args(Applied))}, got {self.applied!r}")
         if not self.layer:
             raise InputError("layer must name at least one layer or glob, got none")
-        if not self.penalties and not JointL1(strength=self.joint).strength:
+        if not JointL1(strength=self.joint).strength and not self.penalties:
             raise InputError("at least one of l1, nuclear and joint must be above 0, got none")
 
     @property

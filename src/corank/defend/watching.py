@@ -20,10 +20,10 @@ from torch import Tensor, nn
 from corank.attack import PGD
 from corank.attack.budget import Budget, Norm
 from corank.errors import InputError
-from corank.linalg import information_bounds
+from corank.linalg import information_bounds, matrix_norms
 from corank.linalg.small_gram import descending_eigenpairs
-from corank.measure import Batches, WeightSpectrum
-from corank.network import Reader, evaluation_mode
+from corank.measure import Batches
+from corank.network import Reader, Weighted, evaluation_mode, weighted_layers
 from corank.result import Result, Scalar
 from corank.train import EpochEnd
 from corank.train.evaluate import device_of
@@ -208,22 +208,12 @@ class Watcher:
             clean_accuracy=found.accuracy_before,
             robust_accuracy=found.accuracy,
             fooled=found.fooled_of_right,
-            weights=self._weights(network, x, y) if "weights" in wanted else (),
+            weights=tuple(map(_weights, weighted_layers(network))) if "weights" in wanted else (),
             information=tuple(
                 _information(layer, h, self.y[: len(h)]) for layer, h in reads.items() if "information" in wanted
             ),
             variance_ratios=tuple(_ratios(layer, h) for layer, h in reads.items() if "variance-ratios" in wanted),
         )
-
-    @staticmethod
-    def _weights(network: nn.Module, x: Tensor, y: Tensor) -> tuple[WatchedWeights, ...]:
-        return tuple(
-            WatchedWeights(
-                layer=one.layer, effective_rank=one.effective_rank, effective_sparsity=one.effective_sparsity,
-                stable_rank=one.stable_rank, spectral_norm=one.spectral_norm,
-            )
-            for one in WeightSpectrum().measure(network, [(x[:2], y[:2])]).layers
-        )  # fmt: skip
 
     def _activations(self, network: nn.Module) -> dict[str, Tensor]:
         """Of every hidden layer, a sample a row."""
@@ -231,6 +221,19 @@ class Watcher:
         reader = Reader(network, ["*"], x[:2])
         parts = [reader.read(part).activations for part in torch.split(x, 250)]
         return {label: torch.cat([part[label].flatten(1).float().cpu() for part in parts]) for label in parts[0]}
+
+
+def _weights(weighted: Weighted) -> WatchedWeights:
+    """The norms of a matrix; of one that a penalty made zero they are zero."""
+    if not bool(weighted.matrix.any()):
+        return WatchedWeights(
+            layer=weighted.name, effective_rank=0.0, effective_sparsity=0.0, stable_rank=0.0, spectral_norm=0.0
+        )
+    norms = matrix_norms(weighted.matrix)
+    return WatchedWeights(
+        layer=weighted.name, effective_rank=norms.effective_rank, effective_sparsity=norms.effective_sparsity,
+        stable_rank=norms.stable_rank, spectral_norm=norms.spectral,
+    )  # fmt: skip
 
 
 def _information(layer: str, h: Tensor, labels: Tensor) -> WatchedInformation:

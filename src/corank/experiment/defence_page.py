@@ -15,7 +15,7 @@ from corank.experiment.run_pages import inputs_of, provenance, reload_section
 from corank.experiment.words import sentence
 from corank.network import Cost
 from corank.report import Column, Page, Section, Table, figures_of
-from corank.report.format import compact, number, percent, storage
+from corank.report.format import axis_number, compact, percent, storage
 from corank.zoo import Dataset
 
 
@@ -48,7 +48,7 @@ def defence_page(
     name = name_of(type(defence)).replace("-", " ")
     many, one = inputs_of(dataset)
     last = found.watched.rows[-1]
-    attack = f"{found.watched.norm} radius {number(found.watched.radius)}"
+    attack = f"{found.watched.norm} radius {axis_number(found.watched.radius)}"
     machine = {"device": device, "threads": torch.get_num_threads()}
     flat = {key: str(value) if isinstance(value, Mapping | tuple) else value for key, value in options.items()}
     return Page(
@@ -112,11 +112,11 @@ def epochs_table(watched: Watched) -> Table:
 def weights_table(watched: Watched) -> Table:
     """A row a weight matrix, its numbers before the training and at the end."""
     columns = [Column("layer")]
-    for title in ("effective rank", "effective sparsity", "stable rank", "spectral norm"):
+    for title in ("effective rank", "effective sparsity", "stable rank"):
         columns += [Column(f"{title}, before"), Column(f"{title}, after")]
     rows = []
     for first, last in zip(watched.rows[0].weights, watched.rows[-1].weights, strict=True):
         pairs = [(first.effective_rank, last.effective_rank), (first.effective_sparsity, last.effective_sparsity),
-                 (first.stable_rank, last.stable_rank), (first.spectral_norm, last.spectral_norm)]  # fmt: skip
+                 (first.stable_rank, last.stable_rank)]  # fmt: skip
         rows.append((first.layer, *(value for pair in pairs for value in pair)))
     return Table(tuple(columns), tuple(rows), "Every weight matrix; a convolution's is its kernel, an output a row.")

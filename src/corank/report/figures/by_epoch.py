@@ -16,12 +16,12 @@ from corank.defend.watching import DIRECTIONS, Watched, WatchedEpoch
 from corank.report.figures.depth import count_axis, name_lines, right_margin
 from corank.report.figures.figure import Canvas, Figure, draw_figure
 from corank.report.figures.panels import share_heights
-from corank.report.format import axis_number, number, percent
+from corank.report.format import axis_number, percent
 from corank.report.palette import depth_colours
 
 _HEIGHT = 300
 _MARKED_AT_MOST = 30  # epochs; the points of longer trainings are the line
-_FEW = 10  # directions whose share is followed, or the widest count that every layer has
+_FEW = 5  # directions whose share is followed, or the widest count that every layer has
 
 
 @dataclass(frozen=True)
@@ -74,8 +74,8 @@ def _accuracies(result: Watched) -> Figure:
         caption=(
             f"The share of {result.images:,} validation samples that are classified rightly before the training and "
             f"after each epoch: as they are, and under {result.steps} steps of projected gradient descent within "
-            f"{result.norm} radius {number(result.radius)}. One attack alone proves nothing: what withstands it may "
-            "fall to another."
+            f"{result.norm} radius {axis_number(result.radius)}. One attack alone proves nothing: what "
+            "withstands it may fall to another."
         ),
     )  # fmt: skip
 
@@ -160,6 +160,8 @@ def _draw(canvas: Canvas, epochs: Sequence[int], lines: Sequence[Line], title: s
         ends.append((float(epochs[-1]), float(line.values[-1])))
     count_axis(canvas, axes, max(1, epochs[-1]))
     axes.set_xlim(min(epochs[0], epochs[-1] - 1), max(1, epochs[-1]))
+    if epochs[0] == 0:
+        axes.set_xticks([0, *axes.get_xticks()])
     if is_share:
         share_heights(axes, 1.03)
     else:
