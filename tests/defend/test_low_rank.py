@@ -74,7 +74,7 @@ def test_without_weight_it_trains_as_if_it_were_not_there_and_warm_up_is_that_to
 def test_virtual_layers_serve_in_a_loop_of_ones_own() -> None:
     network = make().train()
     x, y = batches(1)[0]
-    virtual = VirtualLayers(network, ["hidden", "*"], x, lambda features: LowRankLayer(features, rank=2)).train()
+    virtual = VirtualLayers(network, ["hidden", "*"], x, lambda _, size: LowRankLayer(size, rank=2)).train()
     optimiser = torch.optim.SGD(network.parameters(), lr=0.05)
     losses = []
     for _ in range(30):
@@ -88,6 +88,16 @@ def test_virtual_layers_serve_in_a_loop_of_ones_own() -> None:
     assert losses[-1] < 0.5 * max(losses)
     with torch.no_grad():
         torch.testing.assert_close(virtual.eval()(x), network.eval()(x))
+
+
+def test_each_layer_may_have_a_rank_of_its_own() -> None:
+    defence = LowRank(rank=(2, 5), layer=("norm", "hidden"), warm_up=0)
+    plan = defence._plan(make(), batches(), Course(epochs=1), (0.0, 1.0))
+    assert isinstance(plan.network, VirtualLayers)
+    ranks = {point.label: layer.rank for point, layer in zip(plan.network.points, plan.network.layers, strict=True)}
+    assert ranks == {"norm": 2, "hidden": 5}
+    with pytest.raises(InputError, match=r"one for each of the 1 layers, got \(2, 5\)"):
+        LowRank(rank=(2, 5), layer=("hidden",))
 
 
 def test_a_bottleneck_is_in_the_network_and_bounds_the_rank() -> None:

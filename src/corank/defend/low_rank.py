@@ -39,14 +39,14 @@ class VirtualLayers(Wrapper):
             at its graph, which shares its parameters and buffers.
         layer: a name, a glob, the number of a convolution, `"*"` for all hidden layers, or several of these.
         example: a batch of inputs, which finds the points and their widths.
-        make: from a number of features to the virtual layer of a point.
+        make: from the name of a point and its number of features to its virtual layer.
 
     Raises:
         InputError: an unknown layer, or none.
 
     Example:
         >>> network = nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 3))
-        >>> virtual = VirtualLayers(network, "*", torch.zeros(2, 4), lambda features: LowRankLayer(features, rank=2))
+        >>> virtual = VirtualLayers(network, "*", torch.zeros(2, 4), lambda name, size: LowRankLayer(size, rank=2))
         >>> logits = virtual.train()(torch.randn(8, 4))
         >>> virtual.penalty().shape, [point.label for point in virtual.points]
         (torch.Size([]), ['1'])
@@ -57,15 +57,15 @@ class VirtualLayers(Wrapper):
         network: nn.Module,
         layer: Layer | Sequence[Layer],
         example: Tensor,
-        make: Callable[[int], LowRankLayer],
+        make: Callable[[str, int], LowRankLayer],
     ) -> None:
         super().__init__()
         wanted = [layer] if isinstance(layer, str | int) else list(layer)
         found = locate(network, wanted, example, is_watched=False)
         self.network = found.network  # the graph, where points lie between modules: it shares the network's tensors
         self.points: tuple[Point, ...] = found.points
-        widths = [value[0].numel() for value in self.activations(example[:2]).values()]
-        self.layers = nn.ModuleList([make(width) for width in widths]).to(device_of(network))
+        sizes = {name: value[0].numel() for name, value in self.activations(example[:2]).items()}
+        self.layers = nn.ModuleList([make(name, size) for name, size in sizes.items()]).to(device_of(network))
         self._order = {point.label: place for place, point in enumerate(found.points)}
         self._terms: list[Tensor] = []
 
@@ -140,7 +140,7 @@ class LowRank(Defence):
 
     Args:
         layer: a name, a glob, the number of a convolution, `"*"` for all hidden layers, or a tuple of these.
-        rank: that the activations of each of these layers are drawn to.
+        rank: that the activations of each of these layers are drawn to; or a tuple, one for each entry of `layer`.
         weight: of the distance to the subspace.
         norm_weight: of the distance of the activations' lengths from one.
         every: steps from one projection on the rank to the next.
@@ -164,7 +164,7 @@ class LowRank(Defence):
     """
 
     layer: Layer | tuple[Layer, ...] = "*"
-    rank: int
+    rank: int | tuple[int, ...]
     weight: float = 0.1
     norm_weight: float = 0.1
     every: int = 10
@@ -176,27 +176,56 @@ class LowRank(Defence):
     seed: int = 0
 
     def __post_init__(self) -> None:
-        check_low_rank(
-            rank=self.rank, weight=self.weight, norm_weight=self.norm_weight, every=self.every,
-            step_size=self.step_size, projection=self.projection, members=self.members,
-        )  # fmt: skip
+        ranks = self.rank if isinstance(self.rank, tuple) else (self.rank,)
+        if isinstance(self.rank, tuple) and len(ranks) != len(self._layers):
+            raise InputError(f"rank must be one number or one for each of the {len(self._layers)} layers, got {ranks}")
+        for rank in ranks:
+            check_low_rank(
+                rank=rank, weight=self.weight, norm_weight=self.norm_weight, every=self.every,
+                step_size=self.step_size, projection=self.projection, members=self.members,
+            )  # fmt: skip
         if self.warm_up < 0:
             raise InputError(f"warm_up must be at least 0, got {self.warm_up}")
         if self.start_samples < 1:
             raise InputError(f"start_samples must be at least 1, got {self.start_samples}")
 
-    def layer_of(self, features: int) -> LowRankLayer:
+    def layer_of(self, features: int, rank: int) -> LowRankLayer:
         """The virtual layer of so many features."""
         return LowRankLayer(
-            features, rank=self.rank, weight=self.weight, norm_weight=self.norm_weight, every=self.every,
+            features, rank=rank, weight=self.weight, norm_weight=self.norm_weight, every=self.every,
             step_size=self.step_size, projection=self.projection, members=self.members, seed=self.seed,
         )  # fmt: skip
+
+    @property
+    def _layers(self) -> tuple[Layer, ...]:
+        return self.layer if isinstance(self.layer, tuple) else (self.layer,)
+
+    def _ranks(self, network: nn.Module, example: Tensor) -> Callable[[str], int]:
+        """From the name of a point to its rank; of two entries that name the same one, the later holds."""
+        if not isinstance(self.rank, tuple):
+            rank = self.rank
+            return lambda name: rank
+        own = {
+            point.label: rank
+            for layer, rank in zip(self._layers, self.rank, strict=True)
+            for point in locate(network, [layer], example, is_watched=False).points
+        }
+
+        def of(name: str) -> int:
+            if name not in own:
+                raise InputError(f"layers must be named one by one where each has its rank, got {self.layer}")
+            return own[name]
+
+        return of
 
     def _plan(self, network: nn.Module, batches: Batches, course: Course, bounds: Bounds) -> Plan:
         if self.warm_up >= course.epochs:
             raise InputError(f"warm_up must be below the {course.epochs} epochs of the training, got {self.warm_up}")
         example, _ = first_batch(OnDevice(batches, device_of(network)))
-        virtual = _AfterWarmUp(network, self.layer, example, self.layer_of)
+        rank_of = self._ranks(network, example)
+        virtual = _AfterWarmUp(
+            network, self.layer, example, lambda name, features: self.layer_of(features, rank_of(name))
+        )  # fmt: skip
         start = first_inputs(batches, self.start_samples).to(example.device)
         if self.warm_up == 0:
             virtual.begin(start)

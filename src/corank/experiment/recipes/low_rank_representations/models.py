@@ -57,7 +57,7 @@ class Comparing:
     def defence(self, model: str) -> LowRank:
         """The virtual layers of a model that has some."""
         ranks = {self.last: self.last_rank, **({self.deep: self.deep_rank} if model == TWO else {})}
-        return LowRank(layer=tuple(ranks), rank=min(ranks.values()), warm_up=self.warm_up)
+        return LowRank(layer=tuple(ranks), rank=tuple(ranks.values()), warm_up=self.warm_up)
 
     def trained(self, model: str, bench: Bench) -> Teacher:
         """One of `MODELS` with its data and accuracy; trained first if the store has it not."""
@@ -106,12 +106,12 @@ RESNET50_FINE = replace(RESNET50, data="cifar100")
 RESNET18_SVHN = replace(RESNET18, data="svhn")
 VGG19 = replace(RESNET18, network="vgg19", deep="features.39")
 MNIST = Comparing(
-    network="cnn4", data="mnist", epochs=4, last="relu3", deep="flatten", last_rank=10, deep_rank=10, warm_up=1,
+    network="cnn4", data="mnist", epochs=4, last="relu3", deep="flatten", last_rank=10, deep_rank=20, warm_up=1,
     test_images=500,
 )  # fmt: skip
 """A network with four layers, which a CPU trains in minutes."""
 SMALL = Comparing(
-    network="vgg_digits", data="digits", epochs=2, deep="features.13", last_rank=5, deep_rank=5, warm_up=1, stride=8,
+    network="vgg_digits", data="digits", epochs=2, deep="features.13", last_rank=5, deep_rank=10, warm_up=1, stride=8,
     test_images=20,
 )  # fmt: skip
 """A case that takes seconds, for the preset smoke."""
