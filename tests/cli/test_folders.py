@@ -22,6 +22,7 @@ from corank.experiment import load
 from .user import (
     COMPRESS,
     COST,
+    DEFEND,
     EVALUATE,
     MEASURE,
     STUDY,
@@ -48,6 +49,7 @@ def change(line: tuple[str, ...], option: str, value: str) -> list[str]:
     [
         pytest.param(TRAIN, "--epochs", "3", id="train"),
         pytest.param(COMPRESS, "--rank", "3", id="compress"),
+        pytest.param(DEFEND, "--rank", "3", id="defend"),
         pytest.param(STUDY, "--seed", "1", id="study"),
         pytest.param(UNIVERSAL, "--images", "50", id="attack universal"),
         pytest.param(EVALUATE, "--images", "20", id="attack evaluate"),
@@ -161,6 +163,34 @@ def test_an_interrupted_training_goes_on_to_the_same_bits(corank: Corank, monkey
     assert Path("new/weights.safetensors").read_bytes() == Path("whole/weights.safetensors").read_bytes()
     assert resumed.out == whole.out.replace("whole", "new")
     assert not Path("new/checkpoint").exists()
+
+
+def test_an_interrupted_defence_goes_on_to_the_same_bits_and_is_a_network_to_attack(
+    corank: Corank, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = corank(*("whole" if word == "new" else word for word in DEFEND))
+    interrupt_after(monkeypatch, 2)
+    assert corank(*DEFEND).code == 130
+    resumed = corank(*DEFEND)
+    assert resumed.code == 0
+    assert "after epoch 2" in resumed.err
+    assert Path("new/weights.safetensors").read_bytes() == Path("whole/weights.safetensors").read_bytes()
+    assert resumed.out == whole.out.replace("whole", "new")
+    rows = json.loads(Path("new/metrics.json").read_text())["history"]
+    assert [row["epoch"] for row in rows] == [0, 1, 2, 3]
+    assert {"clean_accuracy", "robust_accuracy", "layers"} <= {*rows[-1]}
+    assert [one["layer"] for one in rows[0]["layers"]] == ["stem", "first", "second", "out"]
+    assert not Path("new/checkpoint").exists()
+    attacked = corank("attack", "evaluate", "--network", "new", "--data", "toy.npz", "--radius", "0.05", "--images",
+                      "9", "--attack", "fgsm", "--audit", "no", "--json")  # fmt: skip
+    assert attacked.code == 0, attacked
+
+
+def test_a_bottleneck_is_part_of_the_network_that_is_saved(corank: Corank) -> None:
+    line = ("defend", "bottle-low-rank", "--network", "own_networks:tiny", "--data", "toy.npz", "--layer", "1", "--rank",
+            "3", "--epochs", "2", "--watch-images", "9", "--out", "new")  # fmt: skip
+    assert corank(*line).code == 0
+    assert "1.1.down.weight" in load(Path("new")).state_dict()
 
 
 def test_an_interrupted_study_goes_on_with_its_training(corank: Corank, monkeypatch: pytest.MonkeyPatch) -> None:

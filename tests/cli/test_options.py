@@ -29,6 +29,13 @@ LINES: dict[str, Line] = {
     **{f"attack universal {name}": {**NETWORK, "--radius": "0.5"} for name in UNIVERSAL if name != "auto"},
     "study": {**NETWORK, "--out": "new"},
     "train": {**NETWORK, "--network": "own_networks:tiny", "--out": "new"},
+    "defend adversarial": {**NETWORK, "--radius": "0.1", "--out": "new"},
+    "defend bottle-low-rank": {**NETWORK, "--network": "own_networks:tiny", "--rank": "2", "--out": "new"},
+    "defend low-rank": {**NETWORK, "--rank": "2", "--epochs": "2", "--out": "new"},
+    "defend regularised": {**NETWORK, "--l1": "0.1", "--out": "new"},
+    "defend snip": {**NETWORK, "--out": "new"},
+    "defend spectral-normalisation": {**NETWORK, "--out": "new"},
+    "defend stable-rank-normalisation": {**NETWORK, "--out": "new"},
     "measure": {**NETWORK, "--rank": "4"},
     "measure active-subspace": {**NETWORK, "--rank": "4"},
     "measure activation-spectrum": {**NETWORK, "--rank": "4"},
@@ -117,6 +124,18 @@ VECTOR = [
     ("--most-gradients", "0", {}),
 ]
 VECTOR_ONCE = list({case[0]: case for case in VECTOR}.values())
+DEFENDED = [
+    *ONCE,
+    ("--epochs", "0", {}),
+    ("--learning-rate", "nan", {}),
+    ("--weight-decay", "-0.5", {}),
+    ("--watch", "everything", {}),
+    ("--watch-radius", "0.0", {}),
+    ("--watch-norm", "l3", {}),
+    ("--watch-images", "0", {}),
+]
+PATTERN = ("--layer", "zz*", {})
+VIRTUAL = [("--layer", "nothing", {}), ("--rank", "12", {}), ("--start-samples", "0", {})]
 UNIVERSAL_OWN = {
     "auto": [("--subspace-steps", "0"), ("--steps", "0")],
     "random-direction": [("--draws", "0")],
@@ -194,6 +213,38 @@ WRONG: dict[str, list[tuple[str, str, dict[str, str]]]] = {
         ("--precision", "64-bit", {}),
         ("--processes", "0", {}),
     ],
+    "defend adversarial": [
+        *DEFENDED,
+        ("--attack", "free", {}),
+        ("--radius", "0.0", {}),
+        ("--norm", "l3", {}),
+        ("--steps", "0", {}),
+        ("--step-size", "-1.0", {}),
+    ],
+    "defend bottle-low-rank": [*DEFENDED, *VIRTUAL],
+    "defend low-rank": [
+        *DEFENDED,
+        *VIRTUAL,
+        ("--weight", "-1.0", {}),
+        ("--norm-weight", "inf", {}),
+        ("--every", "0", {}),
+        ("--step-size", "1.5", {}),
+        ("--projection", "svd", {}),
+        ("--members", "0", {}),
+        ("--warm-up", "2", {}),
+    ],
+    "defend regularised": [
+        *DEFENDED,
+        PATTERN,
+        ("--l1", "much", {}),
+        ("--l1", "fc1=-1", {}),
+        ("--nuclear", "-0.5", {}),
+        ("--joint", "nan", {}),
+        ("--applied", "later", {}),
+    ],
+    "defend snip": [*DEFENDED, PATTERN, ("--sparsity", "1.0", {})],
+    "defend spectral-normalisation": [*DEFENDED, PATTERN],
+    "defend stable-rank-normalisation": [*DEFENDED, PATTERN, ("--share", "0.0", {})],
     "measure": [
         *COMMON,
         *PASS,

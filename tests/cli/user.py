@@ -114,6 +114,9 @@ STUDY = words(
     "study --network trained --data toy.npz --layer 2 --rank 2 --samples 60 --epochs 0 --attack-images 0 --out new"
 )
 MEASURE = words("measure --network trained --data toy.npz --rank 4 --out new")
+DEFEND = words(
+    "defend low-rank --network own_networks:Residual --data toy.npz --rank 4 --epochs 3 --watch-images 9 --out new"
+)
 UNIVERSAL = words("attack universal --network trained --data toy.npz --radius 1.5 --images 60 --out new")
 EVALUATE = words(
     "attack evaluate --network trained --data toy.npz --radius 0.05 --radius 0.2 --images 30 --attack pgd --out new"

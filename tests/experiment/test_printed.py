@@ -37,7 +37,8 @@ def text_of(recipe: Recipe, papers: Path) -> str:
 
 @each_recipe
 def test_every_printed_number_stands_in_the_text_of_its_table(recipe: Recipe, papers: Path) -> None:
-    words = Counter(re.findall(r"-?\d+(?:[./]\d+)?", text_of(recipe, papers)))
+    text = re.sub(r"\s*\\times 10\^\{(-?\d+)\}", r"e\1", text_of(recipe, papers))
+    words = Counter(re.findall(r"-?\d+(?:[./]\d+)?(?:e-?\d+)?", text))
     printed = read_printed(recipe.printed)
     claimed = Counter(number.printed for number in printed.numbers)
     claimed.update(text for other in printed.quoted for text in other.numbers.values())

@@ -21,6 +21,14 @@ from corank.compress import ReducedLayer, ReductionRound, RONetwork
 from corank.compress.budget import Target
 from corank.compress.budgeted import Budgeted
 from corank.compress.race.candidate import Candidate
+from corank.defend.watching import (
+    DIRECTIONS,
+    Watched,
+    WatchedEpoch,
+    WatchedInformation,
+    WatchedRatios,
+    WatchedWeights,
+)
 from corank.measure import (
     ActivationLayer,
     ActivationSpectra,
@@ -420,6 +428,34 @@ def make_audited(flagged: Collection[int] = (), not_run: Collection[int] = (14, 
         low=0.43, high=0.57, rows=tuple(map(line, range(1, 21))), standing=torch.zeros(200, dtype=torch.bool), seed=0,
         seconds=5.0, gradients=1000, forward=1000,
     )  # fmt: skip
+
+
+def make_watched(
+    epochs: int = 4, *, layers: int = 6, name: str = "fc{}", width: int = 20, activations: bool = True
+) -> Watched:
+    """Accuracies that rise, ranks and information that fall."""
+    names = [name.format(place) for place in range(layers)]
+
+    def row(epoch: int) -> WatchedEpoch:
+        share = epoch / (epochs or 1)
+        shares = tuple(1 - 0.5**count for count in DIRECTIONS if count <= width)
+        return WatchedEpoch(
+            epoch=epoch, clean_accuracy=0.1 + 0.8 * share, robust_accuracy=0.5 * share, fooled=1 - share,
+            weights=tuple(
+                WatchedWeights(layer=layer, effective_rank=4 - share, effective_sparsity=90 - 20 * share,
+                               stable_rank=10 - 3 * share, spectral_norm=1.0)
+                for layer in names
+            ),
+            information=tuple(
+                WatchedInformation(layer=layer, input_low=4 - share, input_high=6 - share, label_low=0.0,
+                                   label_high=2.0)
+                for layer in names if activations
+            ),
+            variance_ratios=tuple(WatchedRatios(layer=layer, shares=shares) for layer in names if activations),
+        )  # fmt: skip
+
+    rows = tuple(row(epoch) for epoch in range(epochs + 1))
+    return Watched(rows=rows, radius=0.05, norm="linf", steps=10, images=500)
 
 
 def make_transfer(networks: int = 3, *, name: str = "runs/net{}") -> TransferMatrix:

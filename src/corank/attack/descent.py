@@ -130,7 +130,7 @@ def descent(
             fooled[restart, step] = done if options.stop else hit
             if not is_last:
                 go = ~hit if options.stop else torch.ones_like(hit)
-                moved[rows[go]] = _stepped(victim, x[rows[go]], given[go], gradients[go], stride, budget)
+                moved[rows[go]] = stepped(victim, x[rows[go]], given[go], gradients[go], stride, budget)
     return Path(inputs=best, last=moved, fooled=fooled, losses=losses)
 
 
@@ -138,8 +138,17 @@ def _started(victim: Victim, x: Tensor, budget: Budget, generator: torch.Generat
     return victim.clipped(x + budget.random(x, generator))
 
 
-def _stepped(victim: Victim, x: Tensor, moved: Tensor, gradients: Tensor, stride: float, budget: Budget) -> Tensor:
-    """One step along the steepest direction, back within the budget and then the bounds."""
+def stepped(victim: Victim, x: Tensor, moved: Tensor, gradients: Tensor, stride: float, budget: Budget) -> Tensor:
+    """One step along the steepest direction, back within the budget and then the bounds.
+
+    Args:
+        victim: whose bounds are kept.
+        x: `(m, ...)` inputs, about which the budget is.
+        moved: `(m, ...)` where they are now.
+        gradients: of the loss there.
+        stride: length of the step.
+        budget: of the perturbations.
+    """
     gradients = victim.open_ways(moved, gradients.nan_to_num(0.0))
     return victim.clipped(x + budget.within(moved + stride * budget.steepest(gradients) - x))
 

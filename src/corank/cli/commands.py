@@ -10,6 +10,7 @@ from cyclopts import App, Parameter
 
 import corank
 from corank.cli.attack import attack_app
+from corank.cli.defend import defend_app
 from corank.cli.export import export, shape_of
 from corank.cli.fragility import fragility
 from corank.cli.methods import compress_app, measure_app
@@ -38,6 +39,7 @@ app = App(
 app.command(measure_app)
 app.command(compress_app)
 app.command(attack_app)
+app.command(defend_app)
 app.command(fragility)
 app.command(reproduce_app)
 app.command(export)

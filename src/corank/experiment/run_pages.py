@@ -90,7 +90,7 @@ def training_page(
         options: of the training, for the provenance.
         device: that it was trained on.
     """
-    many, one = _inputs(dataset)
+    many, one = inputs_of(dataset)
     machine = {"device": device, "threads": torch.get_num_threads()}
     return Page(
         title=f"{network}, trained on {dataset.name}",
@@ -114,7 +114,7 @@ def training_page(
                 figures=tuple(figures_of(history).values()),
             ),
         ),
-        provenance=_provenance(options, history.row()["seconds"], machine),
+        provenance=provenance(options, history.row()["seconds"], machine),
     )
 
 
@@ -154,7 +154,7 @@ def compression_page(
             *_changes(small),
             *told.sections,
         ),
-        provenance=_provenance(options, seconds, _timing(found.latency)),
+        provenance=provenance(options, seconds, _timing(found.latency)),
     )
 
 
@@ -168,7 +168,7 @@ def _stored(small: Compressed) -> tuple[str, str]:
 def _compression_in_words(network: str, dataset: Dataset, found: Evaluated) -> tuple[str, ...]:
     """What came out: how often it is right and what it costs."""
     small, original = found.compressed, found.compressed.original
-    many, one = _inputs(dataset)
+    many, one = inputs_of(dataset)
     *before, _ = [f"{name} {percent(state.test)}" for name, state in _states(found).items()]
     smaller = (
         f"It takes {storage(small.overall.storage_bytes)} instead of {storage(original.storage_bytes)} and "
@@ -219,7 +219,7 @@ def _cost_bars(network: str, found: Evaluated, told: Particulars) -> Figure:
     return cost_bars(rows, row(network, small.original, found.original.test, found.latency_original))
 
 
-def _inputs(dataset: Dataset) -> tuple[str, str]:
+def inputs_of(dataset: Dataset) -> tuple[str, str]:
     """What the inputs are called, many and one."""
     return ("images", "an image") if len(dataset.shape) == IMAGE_AXES else ("samples", "a sample")
 
@@ -232,7 +232,7 @@ def _timing(latency: Sequence[Latency]) -> dict[str, Any]:
     return {"latency": f"median of {latency[0].repeats} forward passes, {threads}, {latency[0].device}"}
 
 
-def _provenance(options: Mapping[str, Any], seconds: Any, machine: Mapping[str, Any]) -> dict[str, Any]:
+def provenance(options: Mapping[str, Any], seconds: Any, machine: Mapping[str, Any]) -> dict[str, Any]:
     """Options, time, machine and versions; options that were left open are left out."""
     named = {name.replace("_", " "): value for name, value in options.items() if value is not None}
     return {**named, "seconds": round(seconds, 1), **machine, **versions()}

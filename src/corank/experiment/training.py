@@ -82,8 +82,8 @@ class Training:
         Raises:
             InputError: the folder holds something else, or the training fails for its options.
         """
-        defaults = self._filled(training_defaults(opened.origin.name, dataset.name))
-        options = self._options(opened, dataset, defaults)
+        defaults = self.filled(training_defaults(opened.origin.name, dataset.name))
+        options = self.options(opened, dataset, defaults)
         if opened.origin.zoo_name is None:
             check_capture(opened)
         fabric = make_fabric(self.device, self.precision, self.processes)
@@ -142,7 +142,8 @@ class Training:
                  "seed": self.seed, "seconds": history.row()["seconds"]}  # fmt: skip
         save_run(out, network, origin, about=about, metrics=_metrics(found, history), page=page)
 
-    def _filled(self, defaults: TrainingDefaults) -> TrainingDefaults:
+    def filled(self, defaults: TrainingDefaults) -> TrainingDefaults:
+        """The defaults with the options that were given in their place."""
         given = {
             field.name: getattr(self, field.name)
             for field in fields(TrainingDefaults)
@@ -150,7 +151,8 @@ class Training:
         }
         return replace(defaults, **given)
 
-    def _options(self, opened: Opened, dataset: Dataset, defaults: TrainingDefaults) -> dict[str, Any]:
+    def options(self, opened: Opened, dataset: Dataset, defaults: TrainingDefaults) -> dict[str, Any]:
+        """What makes a training this one: the options that a run folder records and compares."""
         named = {**asdict(defaults), "schedule": repr(defaults.schedule), "augment": repr(defaults.augment)}
         return {**identity(opened, dataset), **named, "seed": self.seed,
                 "precision": self.precision, "processes": self.processes}  # fmt: skip

@@ -13,6 +13,7 @@ from corank.linalg.kernel_density import Information, information_bounds, pairwi
 from corank.linalg.least_squares import StreamingLeastSquares
 from corank.linalg.matrix_norms import MatrixNorms, matrix_norms
 from corank.linalg.nearest import Nearest, nearest_of_another_class
+from corank.linalg.nuclear_norm import nuclear_norm
 from corank.linalg.nystrom import Nystrom
 from corank.linalg.orthonormal import orthonormal_transform
 from corank.linalg.probing import Probed, exchanging_perturbation, probed_distance
@@ -26,6 +27,7 @@ from corank.linalg.row_selection import RowSelection, a_priori_constant, select_
 from corank.linalg.rows import check_rows, energy_of
 from corank.linalg.sketch import Sketch
 from corank.linalg.spectrum_ranks import gavish_donoho_rank, rank_by_energy
+from corank.linalg.symmetric_factors import SymmetricFactors, ensemble_nystrom, sketched_projection
 from corank.linalg.vbmf import VBMF, analytic_vbmf
 from corank.linalg.whitening import StreamingMoments, Whitening
 
@@ -48,6 +50,7 @@ __all__ = [
     "SparseFit",
     "StreamingLeastSquares",
     "StreamingMoments",
+    "SymmetricFactors",
     "Whitening",
     "a_priori_constant",
     "analytic_vbmf",
@@ -59,6 +62,7 @@ __all__ = [
     "cross_validated_pursuit",
     "d_optimal_rows",
     "energy_of",
+    "ensemble_nystrom",
     "evaluate_hermite",
     "exchanging_perturbation",
     "factors_of_products",
@@ -73,6 +77,7 @@ __all__ = [
     "merge_ranks",
     "multi_indices",
     "nearest_of_another_class",
+    "nuclear_norm",
     "number_of_terms",
     "orthonormal_transform",
     "pairwise_squared_distances",
@@ -82,5 +87,6 @@ __all__ = [
     "select_rows",
     "shortest_steps",
     "singular_value_threshold",
+    "sketched_projection",
     "soft_threshold",
 ]

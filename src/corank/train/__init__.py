@@ -20,6 +20,7 @@ from corank.train.schedules import Constant as Constant
 from corank.train.schedules import Cosine as Cosine
 from corank.train.schedules import OneCycle as OneCycle
 from corank.train.schedules import Steps as Steps
+from corank.train.schedules import Triangle as Triangle
 
 __all__ = [
     "L1",
@@ -38,6 +39,7 @@ __all__ = [
     "Plateau",
     "ProximalSteps",
     "Steps",
+    "Triangle",
     "accuracy",
     "fit",
     "make_fabric",

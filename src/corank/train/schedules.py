@@ -98,6 +98,33 @@ class OneCycle:
 
 @final
 @dataclass(frozen=True, kw_only=True)
+class Triangle:
+    """Straight up from 0 to 1 and straight down to 0 again: one period of Smith 2017's cyclic rates.
+
+    Args:
+        peak_at: share of the training at which the factor is 1, strictly between 0 and 1.
+
+    Raises:
+        InputError: a share outside of its range.
+
+    Example:
+        >>> [Triangle(peak_at=0.4)(progress) for progress in (0.0, 0.2, 0.4, 0.7, 1.0)]
+        [0.0, 0.5, 1.0, 0.5, 0.0]
+    """
+
+    peak_at: float = 0.4
+
+    def __post_init__(self) -> None:
+        if not 0 < self.peak_at < 1:
+            raise InputError(f"peak_at must be strictly between 0 and 1, got {self.peak_at}")
+
+    def __call__(self, progress: float) -> float:
+        """The factor at `progress` in `[0, 1]`."""
+        return progress / self.peak_at if progress < self.peak_at else (1 - progress) / (1 - self.peak_at)
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
 class Steps:
     """The step size times `factor` at each of some moments.
 

@@ -67,7 +67,7 @@ _CIFAR = TrainingDefaults(epochs=60, batch_size=128, learning_rate=0.1)
 # (seed 0); vgg_digits on the digits 99.1 to 99.7 % after its 20 (seeds 0 to 5). The CIFAR rows are the custom of
 # the field, not measured here.
 _NETWORKS = {
-    **dict.fromkeys(("lenet_300_100", "lenet_500_300", "fcnn_lw", "cnn_lw", "cnn_fc", "cnn4"), _MNIST),
+    **dict.fromkeys(("lenet_300_100", "lenet_500_300", "fcnn_lw", "fcnn", "cnn_lw", "cnn_fc", "cnn4"), _MNIST),
     "vgg_digits": TrainingDefaults(epochs=20, batch_size=64, learning_rate=0.1),
     **dict.fromkeys(("vgg7", "vgg16", "vgg16_3fc", "vgg19", "vgg19_3fc"), replace(_CIFAR, learning_rate=0.05)),
     **dict.fromkeys(("resnet18", "resnet50", "preresnet20", "preresnet110"), _CIFAR),

@@ -22,6 +22,7 @@ from tests.report.conftest import (
     make_reduction,
     make_transfer,
     make_universal,
+    make_watched,
 )
 
 HOSTILE = "</text><script>x{}</script> $\\frac{{1}}$ & \x00\ud800 \"'"
@@ -54,10 +55,15 @@ NAMES = {
     "evaluation": ["accuracy-under-attack"],
     "audit": ["audit-margins"],
     "transfer": ["transfer"],
-}
+    "watched": [
+        "accuracy-by-epoch", "effective-rank-by-epoch", "effective-sparsity-by-epoch", "stable-rank-by-epoch",
+        "information-by-epoch", "variance-ratio-by-epoch",
+    ],
+}  # fmt: skip
 ALL = {
     **MAKERS, "training": make_history, "reduction": make_reduction, "budget": make_budgeted,
     "universal": make_universal, "evaluation": make_evaluation, "audit": make_audited, "transfer": make_transfer,
+    "watched": make_watched,
 }  # fmt: skip
 ATTACKS: dict[str, dict[str, dict[str, Any]]] = {
     "universal": {
@@ -72,6 +78,11 @@ ATTACKS: dict[str, dict[str, dict[str, Any]]] = {
         "hostile names": {"name": HOSTILE},
     },
     "audit": {"all flagged": {"flagged": range(1, 21), "not_run": ()}, "one test": {"not_run": range(2, 21)}},
+    "watched": {
+        "before any epoch": {"epochs": 0},
+        "a hundred layers for long": {"epochs": 100, "layers": 100},
+        "of one unit and hostile names": {"width": 1, "name": HOSTILE},
+    },
     "transfer": {"two networks": {"networks": 2}, "many": {"networks": 9}, "hostile names": {"name": HOSTILE}},
 }
 TRAININGS = {
@@ -177,3 +188,9 @@ def test_a_result_without_layers_is_refused(kind: str) -> None:
 def test_a_training_without_a_finished_epoch_is_refused() -> None:
     with pytest.raises(InputError, match="at least one finished epoch, got 0"):
         figures_of(make_history(0))
+
+
+def test_a_training_of_which_only_accuracies_were_watched_has_their_figure_alone() -> None:
+    assert list(figures_of(make_watched(layers=0))) == NAMES["watched"][:1]
+    with pytest.raises(InputError, match="needs a network that was watched, got no epoch"):
+        figures_of(replace(make_watched(), rows=()))

@@ -11,6 +11,7 @@ from corank.attack.transfer import TransferMatrix
 from corank.attack.universal import Universal
 from corank.compress import ASNetwork, CutForecasts, RONetwork
 from corank.compress.budgeted import Budgeted
+from corank.defend import Watched
 from corank.errors import InputError
 from corank.measure import (
     ActivationSpectra,
@@ -25,6 +26,7 @@ from corank.report.figures.activation_spectra import activation_spectra
 from corank.report.figures.active_neurons import active_neurons
 from corank.report.figures.active_variables import active_variables
 from corank.report.figures.audit_margins import audit_margins
+from corank.report.figures.by_epoch import by_epoch
 from corank.report.figures.candidates import candidates
 from corank.report.figures.captured import captured
 from corank.report.figures.classes_into import classes_into
@@ -113,6 +115,13 @@ def _(result: History) -> dict[str, Figure]:
     if not result.rows:
         raise InputError("a figure needs at least one finished epoch, got 0: train for longer")
     return _by_name(training_curve(result))
+
+
+@figures_of.register
+def _(result: Watched) -> dict[str, Figure]:
+    if not result.rows:
+        raise InputError("a figure needs a network that was watched, got no epoch")
+    return _by_name(*by_epoch(result))
 
 
 @figures_of.register

@@ -35,6 +35,7 @@ _NETWORKS = {
     "lenet_300_100": _Entry(lenet_300_100, _MNIST, is_dense=True),
     "lenet_500_300": _Entry(lenet_500_300, _MNIST, is_dense=True),
     "fcnn_lw": _Entry(fcnn_lw, _MNIST, is_dense=True),
+    "fcnn": _Entry(fcnn_lw, _MNIST, is_dense=True),  # the same, by its name in the paper
     "cnn_lw": _Entry(cnn_lw, _MNIST),
     "cnn_fc": _Entry(cnn_fc, _MNIST),
     "cnn4": _Entry(cnn4, _MNIST),

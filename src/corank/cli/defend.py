@@ -1,0 +1,100 @@
+"""The commands of defences: each is found by walking its room, and its fields are the options."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import MISSING, fields
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import App
+
+import corank.defend
+from corank.attack.budget import Norm
+from corank.cli.methods import resolve_types, with_layers
+from corank.cli.output import print_json, say
+from corank.cli.source import Flag, Options, Source, seeded
+from corank.defend import Defence, Watch
+from corank.defend.watching import Quantity
+from corank.discover import methods_of
+from corank.experiment import Training
+from corank.experiment.defending import run_defence
+from corank.experiment.run_folder import said
+from corank.report import PAGE
+
+defend_app = App(name="defend", help="Train a network so that it withstands more; the method comes next.")
+
+
+def _command(method: type[Defence]) -> Any:
+    """The command of one defence: its fields are the options."""
+
+    def command(
+        *,
+        source: Source,
+        options: Any = None,
+        out: Path,
+        epochs: int | None = None,
+        batch_size: int | None = None,
+        learning_rate: float | None = None,
+        weight_decay: float | None = None,
+        watch: tuple[Quantity, ...] = ("weights",),
+        watch_radius: float | None = None,
+        watch_norm: Norm = "linf",
+        watch_images: int = 500,
+        overwrite: Flag = False,
+        json: Flag = False,
+    ) -> None:
+        source.spare(out, overwrite)
+        defence = method() if options is None else options
+        training = Training(
+            epochs=epochs, batch_size=batch_size, learning_rate=learning_rate, weight_decay=weight_decay,
+            seed=source.seed, device=source.device,
+        )  # fmt: skip
+        watching = Watch(quantities=watch, radius=watch_radius, norm=watch_norm, images=watch_images)
+        opened, dataset = source.open(untrained=True)
+        chosen = with_layers(seeded(defence, source.seed), opened.network)
+        run = run_defence(
+            opened, dataset, chosen, training, out, watch=watching, overwrite=overwrite, report=say
+        )  # fmt: skip
+        if json:
+            print_json(run.metrics)
+            return
+        file = out / "metrics.json"
+        accuracy, robust = (said(run.metrics, file, name) for name in ("test_accuracy", "robust_validation_accuracy"))
+        radius = said(run.metrics, file, "attack", "radius")
+        print(
+            f"{opened.origin.name} on {dataset.name}: test accuracy {accuracy:.2%}, {robust:.2%} on attacked "
+            f"validation samples (PGD, {watch_norm} radius {radius:g}), in {out}"
+        )
+        print(f"The page: {out / PAGE}")
+
+    has_defaults = all(option.default is not MISSING for option in fields(method))
+    command.__annotations__["options"] = Annotated[method | None if has_defaults else method, Options]
+    if not has_defaults:
+        assert command.__kwdefaults__ is not None
+        del command.__kwdefaults__["options"]
+    idea = (inspect.getdoc(inspect.getmodule(method)) or "").split("\n\n")[0]
+    command.__doc__ = " ".join(idea.split()) + _OPTIONS
+    return command
+
+
+_OPTIONS = """
+
+    Args:
+        out: the run folder of the defended network; an interrupted training goes on from it.
+        epochs: passes over the training images; the default depends on the network.
+        batch_size: images a step.
+        learning_rate: the largest of the schedule.
+        weight_decay: of the optimiser.
+        watch: weights, information or variance-ratios, followed epoch by epoch; several may be given.
+        watch_radius: of the attack that accuracy is followed under; by default that trained on, else a twentieth of the
+            range of the data.
+        watch_norm: of that attack.
+        watch_images: of the validation split that are attacked after each epoch, at most.
+        overwrite: replace the run that is in that folder.
+        json: print metrics.json.
+"""
+
+for _name, _method in methods_of(corank.defend, Defence).items():  # type: ignore[type-abstract]
+    resolve_types(_method)
+    defend_app.command(_command(_method), name=_name)

@@ -1,0 +1,117 @@
+"""Networks with and without virtual low-rank layers, trained alike on clean images (Sanyal et al. 2020, sec. 3).
+
+N-LR has none, 1-LR one before the classifier, 2-LR another before the last stage. Each is trained once for all tables
+and figures, from the same weights and with the same options as the one without.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from torch import Tensor
+
+from corank.defend import LowRank, Watch
+from corank.experiment.bench import Bench, Teacher, Wanted, top_accuracies
+from corank.experiment.defending import run_defence
+from corank.experiment.networks import open_network
+from corank.experiment.recipe import digest
+from corank.experiment.training import Training
+from corank.train.evaluate import device_of
+from corank.zoo.data import to_pixels
+
+PLAIN, ONE, TWO = "N-LR", "1-LR", "2-LR"
+MODELS = (PLAIN, ONE, TWO)
+DEFENDED = (ONE, TWO)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparing:
+    """Which networks are compared, and on how many images.
+
+    Attributes:
+        network: a name of the zoo.
+        data: it learns.
+        epochs: of each training.
+        last: the layer whose output the classifier reads.
+        deep: the layer before the last stage.
+        last_rank: of the virtual layer at `last`.
+        deep_rank: of that at `deep`.
+        warm_up: epochs before the virtual layers begin.
+        stride: pixel values that iterative attacks go in a step where the smallest budget is asked for.
+        test_images: that are attacked.
+    """
+
+    network: str
+    data: str
+    epochs: int
+    last: str = "flatten"
+    deep: str = "layer3"
+    last_rank: int = 100
+    deep_rank: int = 500
+    warm_up: int = 50
+    stride: int = 1
+    test_images: int | None = field(default=None, metadata={"none": "all"})
+
+    def defence(self, model: str) -> LowRank:
+        """The virtual layers of a model that has some."""
+        ranks = {self.last: self.last_rank, **({self.deep: self.deep_rank} if model == TWO else {})}
+        return LowRank(layer=tuple(ranks), rank=tuple(ranks.values()), warm_up=self.warm_up)
+
+    def trained(self, model: str, bench: Bench) -> Teacher:
+        """One of `MODELS` with its data and accuracy; trained first if the store has it not."""
+        plain = bench.teacher(
+            Wanted(
+                network=self.network, data=self.data, epochs=self.epochs, train_images=None,
+                test_images=self.test_images,
+            )
+        )  # fmt: skip
+        return plain if model == PLAIN else self._defended(model, plain, bench)
+
+    def _defended(self, model: str, plain: Teacher, bench: Bench) -> Teacher:
+        """As the teacher was trained, but for the virtual layers."""
+        kept = digest(asdict(replace(self, stride=1, test_images=None)))
+        place = f"low_rank_representations/networks/{self.network}-{self.data}-{model}-{kept}"
+        folder = bench.store.path(f"{place}/network")
+
+        def train() -> Mapping[str, Any]:
+            bench.report(f"training {model} of {self.network} on {self.data}, {self.epochs} epochs")
+            fresh = open_network(self.network, dataset=plain.data)
+            training = Training(epochs=self.epochs, device=bench.sources.device)
+            defence, watch = self.defence(model), Watch(quantities=(), images=100, steps=1)
+            run_defence(fresh, plain.data, defence, training, folder, watch=watch, report=bench.report)
+            return {"network": self.network, "data": self.data, "model": model, "epochs": self.epochs}
+
+        bench.store.once(f"{place}/trained", train)
+        network = open_network(str(folder), dataset=plain.data).network.to(device_of(plain.network))
+        found = bench.store.once(
+            f"{place}/test-{'all' if self.test_images is None else self.test_images}",
+            lambda: top_accuracies(network, plain.data.test),
+        )
+        return Teacher(network=network, data=plain.data, top1=found["top1"], top5=found["top5"])
+
+
+def images_of(teacher: Teacher) -> tuple[Tensor, Tensor]:
+    """The test images in pixel space with their labels, where the network lives."""
+    device = device_of(teacher.network)
+    return to_pixels(teacher.data.test.images).to(device), teacher.data.test.labels.to(device)
+
+
+RESNET18 = Comparing(network="resnet18", data="cifar10", epochs=350)
+RESNET50 = replace(RESNET18, network="resnet50")
+RESNET18_COARSE = replace(RESNET18, data="cifar100-coarse")
+RESNET50_COARSE = replace(RESNET50, data="cifar100-coarse")
+RESNET50_FINE = replace(RESNET50, data="cifar100")
+RESNET18_SVHN = replace(RESNET18, data="svhn")
+VGG19 = replace(RESNET18, network="vgg19", deep="features.39")
+MNIST = Comparing(
+    network="cnn4", data="mnist", epochs=4, last="relu3", deep="flatten", last_rank=10, deep_rank=20, warm_up=1,
+    test_images=500,
+)  # fmt: skip
+"""A network with four layers, which a CPU trains in minutes."""
+SMALL = Comparing(
+    network="vgg_digits", data="digits", epochs=2, deep="features.13", last_rank=5, deep_rank=10, warm_up=1, stride=8,
+    test_images=20,
+)  # fmt: skip
+"""A case that takes seconds, for the preset smoke."""
