@@ -98,7 +98,12 @@ print(json.dumps(sorted(looked_for)))
 
 @pytest.mark.parametrize(
     ("room", "base"),
-    [("corank.measure", "Measure"), ("corank.compress", "Compressor"), ("corank.train.penalties", "Penalty")],
+    [
+        ("corank.measure", "Measure"),
+        ("corank.compress", "Compressor"),
+        ("corank.defend", "Defence"),
+        ("corank.train.penalties", "Penalty"),
+    ],  # fmt: skip
 )
 def test_a_room_re_exports_every_method_found_in_it(room: str, base: str) -> None:
     package = import_module(room)

@@ -182,15 +182,14 @@ def test_an_interrupted_defence_goes_on_to_the_same_bits_and_is_a_network_to_att
     assert [one["layer"] for one in rows[0]["layers"]] == ["stem", "first", "second", "out"]
     assert not Path("new/checkpoint").exists()
     attacked = corank("attack", "evaluate", "--network", "new", "--data", "toy.npz", "--radius", "0.05", "--images",
-                      "9", "--attack", "fgsm", "--audit", "no", "--json")  # fmt: skip
+                      "9", "--attack", "fgsm", "--no-audit", "--json")  # fmt: skip
     assert attacked.code == 0, attacked
 
 
 def test_a_bottleneck_is_part_of_the_network_that_is_saved(corank: Corank) -> None:
-    line = ("defend", "bottle-low-rank", "--network", "own_networks:tiny", "--data", "toy.npz", "--layer", "1", "--rank",
-            "3", "--epochs", "2", "--watch-images", "9", "--out", "new")  # fmt: skip
-    assert corank(*line).code == 0
-    assert "1.1.down.weight" in load(Path("new")).state_dict()
+    line = "defend bottle-low-rank --network own_networks:tiny --data toy.npz --layer 1 --rank 3 --epochs 2 --out new"
+    assert corank(*line.split()).code == 0
+    assert "network.1.1.down.weight" in load(Path("new")).state_dict()
 
 
 def test_an_interrupted_study_goes_on_with_its_training(corank: Corank, monkeypatch: pytest.MonkeyPatch) -> None:

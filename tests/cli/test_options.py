@@ -32,6 +32,7 @@ LINES: dict[str, Line] = {
     "defend adversarial": {**NETWORK, "--radius": "0.1", "--out": "new"},
     "defend bottle-low-rank": {**NETWORK, "--network": "own_networks:tiny", "--rank": "2", "--out": "new"},
     "defend low-rank": {**NETWORK, "--rank": "2", "--epochs": "2", "--out": "new"},
+    "defend natural": {**NETWORK, "--out": "new"},
     "defend regularised": {**NETWORK, "--l1": "0.1", "--out": "new"},
     "defend snip": {**NETWORK, "--out": "new"},
     "defend spectral-normalisation": {**NETWORK, "--out": "new"},
@@ -233,6 +234,7 @@ WRONG: dict[str, list[tuple[str, str, dict[str, str]]]] = {
         ("--members", "0", {}),
         ("--warm-up", "2", {}),
     ],
+    "defend natural": DEFENDED,
     "defend regularised": [
         *DEFENDED,
         PATTERN,

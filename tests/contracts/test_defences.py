@@ -39,7 +39,7 @@ def defended(name: str, network: nn.Module, epochs: int = 2, **told: Any) -> Def
 
 
 def test_the_room_has_what_the_papers_compare() -> None:
-    compared = {"low-rank", "bottle-low-rank", "regularised", "adversarial", "spectral-normalisation",
+    compared = {"low-rank", "bottle-low-rank", "regularised", "adversarial", "natural", "spectral-normalisation",
                 "stable-rank-normalisation", "snip"}  # fmt: skip
     assert compared == {*DEFENCES}
 

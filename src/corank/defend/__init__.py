@@ -6,6 +6,7 @@ from corank.defend.bottle_low_rank import BottleLowRank, Bottleneck
 from corank.defend.joint_l1 import JointL1
 from corank.defend.low_rank import LowRank, VirtualLayers
 from corank.defend.low_rank_layer import LowRankLayer
+from corank.defend.natural import Natural
 from corank.defend.regularised import Regularised
 from corank.defend.snip import SNIP
 from corank.defend.spectral_normalisation import SpectralNormalisation
@@ -14,6 +15,6 @@ from corank.defend.watching import Watch, Watched, WatchedEpoch
 
 __all__ = [
     "SNIP", "Adversarial", "BottleLowRank", "Bottleneck", "Course", "Defence", "Defended", "JointL1", "LowRank",
-    "LowRankLayer", "Perturbed", "Plan", "Regularised", "SpectralNormalisation", "StableRankNormalisation",
+    "LowRankLayer", "Natural", "Perturbed", "Plan", "Regularised", "SpectralNormalisation", "StableRankNormalisation",
     "VirtualLayers", "Watch", "Watched", "WatchedEpoch",
 ]  # fmt: skip
