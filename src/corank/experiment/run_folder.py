@@ -12,7 +12,7 @@ import platform
 import shutil
 import tempfile
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -43,6 +43,7 @@ class Origin:
         classes: number of outputs.
         shape: of one input.
         dtype: of the inputs, as in `"float32"`.
+        options: that the zoo builds it with, of networks that have some.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Origin:
     classes: int | None
     shape: tuple[int, ...]
     dtype: str = "float32"
+    options: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not isinstance(getattr(torch, self.dtype, None), torch.dtype):
@@ -284,7 +286,7 @@ def read_json(file: Path) -> dict[str, Any]:
 def _rebuild(folder: Path, origin: Origin, normalisation: Mapping[str, Any] | None) -> nn.Module:
     if origin.zoo_name is None:
         return load_graph(folder)
-    network = build(origin.zoo_name, classes=int(origin.classes or 0), shape=origin.shape)
+    network = build(origin.zoo_name, classes=int(origin.classes or 0), shape=origin.shape, options=origin.options)
     if normalisation is not None:
         network = Normalised(network, normalisation["mean"], normalisation["std"])
     load_weights(network, load_tensors(folder / "weights.safetensors"), folder / "weights.safetensors")

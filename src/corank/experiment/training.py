@@ -152,7 +152,8 @@ class Training:
 
     def _options(self, opened: Opened, dataset: Dataset, defaults: TrainingDefaults) -> dict[str, Any]:
         named = {**asdict(defaults), "schedule": repr(defaults.schedule), "augment": repr(defaults.augment)}
-        return {**identity(opened, dataset), **named, "seed": self.seed,
+        own = {"network_options": opened.origin.options} if opened.origin.options else {}
+        return {**identity(opened, dataset), **own, **named, "seed": self.seed,
                 "precision": self.precision, "processes": self.processes}  # fmt: skip
 
 
