@@ -72,6 +72,8 @@ def open_network(
     if not 0 <= seed < SEEDS:
         raise InputError(f"seed must be between 0 and {SEEDS - 1}, got {seed}")
     folder = Path(spec).expanduser()
+    if spec not in network_names():
+        _refuse_given(spec, {f"--{name.replace('_', '-')}": value for name, value in (options or {}).items()})
     if (folder / "description.json").is_file():
         _refuse_given(spec, {"--weights": weights, "--classes": classes, "--input-shape": shape})
         run = load_run(folder)

@@ -21,6 +21,7 @@ from corank.report.figures.principal_components import principal_components
 from corank.report.figures.probes import probes
 from corank.report.figures.reduced_errors import reduced_errors
 from corank.report.figures.reduced_spectra import reduced_spectra
+from corank.report.figures.solver_accuracies import solver_accuracies
 from corank.report.figures.spectra import spectra
 from corank.report.figures.tradeoff import Tradeoff
 from corank.report.figures.training_curve import training_curve
@@ -33,6 +34,6 @@ __all__ = [
     "CameOut", "Figure", "Tradeoff", "Triptych", "accuracy_by_radius", "activation_spectra", "active_neurons",
     "active_variables", "audit_margins", "candidates", "captured", "classes_into", "cost_against_accuracy",
     "cost_bars", "cushions", "cut_forecasts", "figures_of", "fooling_curve", "information_plane", "is_picture",
-    "parameters", "principal_components", "probes", "reduced_errors", "reduced_spectra", "spectra",
+    "parameters", "principal_components", "probes", "reduced_errors", "reduced_spectra", "solver_accuracies", "spectra",
     "training_curve", "transfer_heat", "triptychs", "variance_ratios", "weight_ranks",
 ]  # fmt: skip
