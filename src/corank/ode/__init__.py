@@ -7,7 +7,8 @@
 
 from corank.ode.drop_in import odeint
 from corank.ode.field import Field
-from corank.ode.gradient import Backprop, Gradient
+from corank.ode.gradient import IRDM, RDM, Auto, Backprop, Checkpoint, Gradient, Quadrature
+from corank.ode.interpolation import Chebyshev, Hermite, Interpolation, PiecewiseLinear
 from corank.ode.solution import Solution, SolveError, State, Status
 from corank.ode.solvers import (
     RK2,
@@ -32,20 +33,29 @@ from corank.ode.statistics import Statistics
 from corank.ode.tableau import Tableau
 
 __all__ = [
+    "IRDM",
+    "RDM",
     "RK2",
     "RK3",
     "RK4",
     "AdaptiveSolver",
+    "Auto",
     "Backprop",
     "BogackiShampine3",
+    "Chebyshev",
+    "Checkpoint",
     "DormandPrince5",
     "Euler",
     "Field",
     "FixedSolver",
     "Gradient",
+    "Hermite",
     "Heun",
+    "Interpolation",
     "Kutta3",
     "Midpoint",
+    "PiecewiseLinear",
+    "Quadrature",
     "RK4Family",
     "Solution",
     "SolveError",

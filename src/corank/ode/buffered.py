@@ -73,7 +73,8 @@ class BufferedSteps(Steps):
         across = self.slopes.T
         self._stages = [(node, across[:, :i], self._scaled[i, :i]) for i, node in enumerate(self._tableau.nodes)][1:]
         self._across = across
-        self._groups = list(groups) if groups is not None and len(groups) > 1 else None
+        is_whole = groups is None or (len(groups) == 1 and sum(groups) == y0.numel())
+        self._groups = None if is_whole else list(groups or ())
         self._has_slope = slope is not None
         if slope is not None:
             self.slopes[0].copy_(slope)

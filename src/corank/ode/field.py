@@ -81,8 +81,8 @@ class FlatField:
 
     def products(
         self, t: float, y: Tensor, cotangent: Tensor, parameters: Sequence[Tensor], *, with_state: bool = True
-    ) -> tuple[Tensor, Tensor | None, list[Tensor | None]]:
-        """The derivative at a state, and the cotangent's products with the Jacobians in state and parameters."""
+    ) -> tuple[tuple[Tensor, ...], Tensor, list[Tensor | None]]:
+        """The derivatives at a state, and the cotangent's products with the Jacobians in state and parameters."""
         with torch.enable_grad():
             leaves = [part.detach().requires_grad_(with_state) for part in self.split(y.detach())]
             found = self.parts(t, leaves)
@@ -94,10 +94,7 @@ class FlatField:
         if pairs and wanted:
             outputs, cotangents = zip(*pairs, strict=True)
             given = torch.autograd.grad(outputs, wanted, cotangents, allow_unused=True)
-        in_state = None
-        if with_state:
-            in_state = self.flat(
-                [torch.zeros_like(leaf) if one is None else one for leaf, one in zip(leaves, given, strict=False)]
-            )
-            given = given[len(leaves) :]
-        return self.flat([one.detach() for one in found]), in_state, list(given)
+        if not with_state:
+            return found, cotangent, list(given)
+        pieces = [torch.zeros_like(leaf) if one is None else one for leaf, one in zip(leaves, given, strict=False)]
+        return found, self.flat(pieces), list(given[len(leaves) :])

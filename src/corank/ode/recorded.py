@@ -126,15 +126,20 @@ class RecordedSteps(Steps):
     def put(self, first: int, times: Sequence[float]) -> None:
         assert self._attempt is not None and first == len(self.found)
         start, h, _, _, slopes = self._attempt
-        for time in times:
-            share = (self._time(time) - start) / h
+        for index, time in enumerate(times, start=first):
+            place: Time = self._t[index].to(torch.float64) if self._t.requires_grad else time
+            share = (place - start) / h
             if isinstance(share, Tensor):
                 share = share.to(self.y.dtype)
             self.found.append(dense(self._tableau, self.y, h, share, slopes))
 
     def put_present(self, index: int) -> None:
         assert index == len(self.found)
-        self.found.append(self.y)
+        state, time = self.y, self._times[index]
+        if self._t.requires_grad and self._times.count(time) > 1:  # each of equal times moves the state there
+            shift = self._t[index].to(torch.float64) - self._time(time)
+            state = state + shift.to(state.dtype) * self._field(time, self.y)
+        self.found.append(state)
 
     @torch.no_grad()
     def first_step(self, t: float, span: float, solver: AdaptiveSolver) -> float:

@@ -5,17 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from corank.discover import methods_of, name_of
 from corank.errors import InputError, near
+from corank.ode.buffered import integrate
 from corank.ode.field import Field, FlatField
+from corank.ode import gradient as room
 from corank.ode.gradient import Backprop, Gradient
 from corank.ode.gradient.base import Problem
+from corank.ode.parameters import discovered, modules_of
 from corank.ode.solution import Solution, State
 from corank.ode.solvers import DormandPrince5, Solver
 from corank.ode.statistics import Statistics
+from corank.ode.stepping import Progress
 
-GRADIENTS: dict[str, type[Gradient]] = {"auto": Backprop, "backprop": Backprop}
+GRADIENTS = methods_of(room, Gradient)  # type: ignore[type-abstract]
+"""The gradient methods by name."""
 
 
 def solve(
@@ -46,24 +52,47 @@ def solve(
         (0.367879, 'done')
     """
     method = gradient_of(gradient)
-    chosen = DormandPrince5() if solver is None else solver
     parts = _checked_state(z0)
     times = _checked_times(t)
-    t_tensor = t if isinstance(t, Tensor) else torch.tensor(times, dtype=torch.float64)
-    statistics = Statistics()
-    flat = FlatField(field, z0, statistics)
-    y0 = flat.flat(parts)
-    problem = Problem(field=flat, y0=y0, times=times, t=t_tensor, solver=chosen)
-    values, progress = method.integrate(problem)
-    statistics.steps, statistics.rejections = progress.steps, progress.rejections
+    flat = FlatField(field, z0, Statistics())
+    problem = Problem(
+        field=flat,
+        y0=flat.flat(parts),
+        times=times,
+        t=t if isinstance(t, Tensor) else torch.tensor(times, dtype=torch.float64),
+        solver=DormandPrince5() if solver is None else solver,
+    )
+    values, progress = _integrated(problem, method, parameters)
+    flat.statistics.steps, flat.statistics.rejections = progress.steps, progress.rejections
     return Solution(
         values=flat.state(values),
         times=times,
         status=progress.status,
         message=progress.message,
         reached=progress.reached,
-        statistics=statistics,
+        statistics=flat.statistics,
     )
+
+
+def _integrated(problem: Problem, method: Gradient, parameters: Sequence[Tensor] | None) -> tuple[Tensor, Progress]:
+    """The states at the problem's times, with a graph if any gradient is wanted."""
+    field = problem.field
+    if torch.is_grad_enabled():
+        field.statistics.gradient = name_of(type(method))
+        if isinstance(method, Backprop):
+            return method.integrate(problem)
+        problem.modules = modules_of(field.field)
+        if parameters is None:
+            problem.slope, problem.parameters = discovered(field, problem.y0, problem.times[0], problem.modules)
+        else:
+            problem.parameters = tuple(one for one in parameters if one.requires_grad)
+        if any(one.requires_grad for one in (problem.y0, problem.t, *problem.parameters)):
+            return method.integrate(problem)
+    field.statistics.gradient = "none"
+    steps, progress = integrate(
+        field, problem.y0, problem.times, problem.solver, slope=problem.slope, groups=problem.groups
+    )
+    return steps.values, progress
 
 
 def gradient_of(gradient: Gradient | str) -> Gradient:
