@@ -39,7 +39,7 @@ class Divergence(ABC):
 
     @abstractmethod
     def of(self, field: Field, t: Tensor, z: Tensor, noise: Tensor | None) -> tuple[Tensor, Tensor]:
-        """The field `(B, d)` and its divergence `(B,)` at points `(B, d)`."""
+        """The field `(..., d)` and its divergence `(...)` at points `(..., d)`."""
 
 
 @final
@@ -59,9 +59,9 @@ class Exact(Divergence):
         if isinstance(field, KnowsDivergence):
             return field.with_divergence(t, z)
         dz, inputs, keep = _recorded(field, t, z)
-        trace = torch.zeros_like(z[:, 0])
-        for place in range(z.shape[1]):
-            trace = trace + _products(dz[:, place].sum(), inputs, keep, more=True)[:, place]
+        trace = torch.zeros_like(z[..., 0])
+        for place in range(z.shape[-1]):
+            trace = trace + _products(dz[..., place].sum(), inputs, keep, more=True)[..., place]
         return (dz, trace) if keep else (dz.detach(), trace.detach())
 
 
@@ -96,7 +96,7 @@ class Hutchinson(Divergence):
         """The field and `e^T (df/dz) e`."""
         assert noise is not None
         dz, inputs, keep = _recorded(field, t, z)
-        estimate = (_products((dz * noise).sum(), inputs, keep, more=False) * noise).sum(1)
+        estimate = (_products((dz * noise).sum(), inputs, keep, more=False) * noise).sum(-1)
         return (dz, estimate) if keep else (dz.detach(), estimate.detach())
 
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import final
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +21,7 @@ from corank.ode.gradient import Gradient
 from corank.ode.solution import Solution
 from corank.ode.solved import solved
 from corank.ode.solvers import DormandPrince5, Solver
+from corank.ode.statistics import Statistics
 
 TOLERANCE = 1e-5
 """Of the thesis' toy densities."""
@@ -35,6 +38,9 @@ class Flow(nn.Module):
         divergence: how the trace is had.
         end_time: the length of each block's interval.
         mean, std: of the data, which the flow sees centred and scaled; in the log-density this is counted.
+
+    Attributes:
+        statistics: what the last log-density cost, one for each block; the backward pass adds its own costs.
 
     Raises:
         InputError: no field, or numbers out of range.
@@ -72,6 +78,7 @@ class Flow(nn.Module):
         self.gradient = gradient
         self.divergence = divergence
         self.end_time = end_time
+        self.statistics: tuple[Statistics, ...] = ()
         self.register_buffer("mean", _per_coordinate("mean", mean, 0.0, dimension))
         self.register_buffer("std", _per_coordinate("std", std, 1.0, dimension))
         if not bool((self.std > 0).all()):
@@ -100,12 +107,16 @@ class Flow(nn.Module):
             raise InputError(f"points must be (B, {self.dimension}), got shape {tuple(x.shape)}")
         z = (x - self.mean) / self.std
         change = torch.zeros_like(z[:, 0])
+        counts: list[Statistics] = []
         for field in reversed(self.fields):
             noise = self.divergence.noise(z, generator)
             augmented = _Augmented(field, self.divergence, noise)
             state = torch.cat([z, torch.zeros_like(z[:, :1])], 1)
-            state = _values(solved(augmented, state, (self.end_time, 0.0), self.solver, self.gradient))[-1]
+            solution = solved(augmented, state, (self.end_time, 0.0), self.solver, self.gradient)
+            state = _values(solution)[-1]
             z, change = state[:, :-1], change - state[:, -1]
+            counts.append(solution.statistics)
+        self.statistics = tuple(counts)
         return z, change
 
     def base_log_density(self, z: Tensor) -> Tensor:
@@ -149,6 +160,16 @@ class Flow(nn.Module):
         return torch.cat(ways) * self.std + self.mean
 
 
+@final
+@dataclass(frozen=True, kw_only=True)
+class NegativeLogDensity:
+    """The objective of a flow: the mean of `-log p(x)` over a batch, in nats; labels are not looked at."""
+
+    def __call__(self, network: nn.Module, x: Tensor, y: Tensor) -> Tensor:
+        """The mean at points `x`."""
+        return -network(x).mean()
+
+
 class _Augmented(nn.Module):
     """A field with the divergence as one more coordinate: `(B, dimension + 1)`, with the noise of one solve."""
 
@@ -159,8 +180,8 @@ class _Augmented(nn.Module):
         self.noise = noise
 
     def forward(self, t: Tensor, state: Tensor) -> Tensor:
-        dz, rate = self.divergence.of(self.field, t, state[:, :-1], self.noise)
-        return torch.cat([dz, rate[:, None]], 1)
+        dz, rate = self.divergence.of(self.field, t, state[..., :-1], self.noise)
+        return torch.cat([dz, rate[..., None]], -1)
 
 
 def _values(solution: Solution) -> Tensor:
