@@ -61,7 +61,9 @@ class Exact(Divergence):
         dz, inputs, keep = _recorded(field, t, z)
         trace = torch.zeros_like(z[..., 0])
         for place in range(z.shape[-1]):
-            trace = trace + _products(dz[..., place].sum(), inputs, keep, more=True)[..., place]
+            with torch.enable_grad():
+                total = dz[..., place].sum()
+            trace = trace + _products(total, inputs, keep, more=True)[..., place]
         return (dz, trace) if keep else (dz.detach(), trace.detach())
 
 
@@ -96,7 +98,9 @@ class Hutchinson(Divergence):
         """The field and `e^T (df/dz) e`."""
         assert noise is not None
         dz, inputs, keep = _recorded(field, t, z)
-        estimate = (_products((dz * noise).sum(), inputs, keep, more=False) * noise).sum(-1)
+        with torch.enable_grad():
+            total = (dz * noise).sum()
+        estimate = (_products(total, inputs, keep, more=False) * noise).sum(-1)
         return (dz, estimate) if keep else (dz.detach(), estimate.detach())
 
 

@@ -65,7 +65,7 @@ class Smoothness(Result):
 
     Attributes:
         verdict: `smooth` where no stronger solver can be worse by more than the tolerance, `not smooth` where one is,
-            each with two standard errors to spare; else `undecided`.
+            each with two standard errors to spare; else `undecided`, also where the network has learnt nothing.
         message: the same in words.
         tolerance: the drop of accuracy that counts as none.
         samples: that were classified.
@@ -129,8 +129,6 @@ def smoothness(
     regime = _one_regime(network, blocks)
     report(f"with {describe(regime)}, as it was trained")
     hits, steps, used = _hits(network, blocks, regime, batches)
-    if not len(hits):
-        raise InputError("the batches hold no samples: give at least one")
     trained = SolverAccuracy(
         solver=describe(regime), steps=steps, evaluations=used, accuracy=float(hits.double().mean())
     )
@@ -147,6 +145,13 @@ def smoothness(
         own, _, _ = _hits(network, blocks, Standalone(solver=STRONGER[name](steps_tried)), batches)
         rows.append(_compared(name, steps_tried, count, hits, own))
     verdict, message = _judged(rows, tolerance)
+    chance = _largest_share(batches)
+    if trained.accuracy <= chance + _SIGMAS * math.sqrt(chance * (1 - chance) / len(hits)):
+        verdict = "undecided"
+        message = (
+            f"with its own solver the network is right for {trained.accuracy:.2%}, no more than the largest class "
+            f"({chance:.2%}): train it first"
+        )
     return Smoothness(
         verdict=verdict, message=message, tolerance=tolerance, samples=len(hits), trained=trained, stronger=tuple(rows)
     )
@@ -181,8 +186,15 @@ def _hits(
             for block in blocks:
                 steps.append(sum(one.steps for one in block.statistics))
                 evaluations.append(sum(one.evaluations_forward for one in block.statistics))
-    solves = max(len(steps), 1)
-    return torch.cat(right) if right else torch.zeros(0), sum(steps) / solves, sum(evaluations) / solves
+    if not right:
+        raise InputError("the batches hold no samples: give at least one")
+    return torch.cat(right), sum(steps) / len(steps), sum(evaluations) / len(steps)
+
+
+def _largest_share(batches: Batches) -> float:
+    """The share of the samples that are of the commonest class."""
+    labels = torch.cat([y for _, y in batches])
+    return float(labels.bincount().max()) / len(labels)
 
 
 def _compared(name: str, steps: int, evaluations: int, trained: Tensor, own: Tensor) -> SolverAccuracy:

@@ -26,7 +26,7 @@ def density_page(found: LearntDensity, folder: Path, options: Mapping[str, Any])
     last = found.rows[-1]
     summary = [
         f"After {last.step:,} steps the flow gives {found.test_points:,} held-out points of {found.name} a log-density "
-        f"of {found.test_log_density:.4f} nats on average.",
+        f"of {number(found.test_log_density)} nats on average.",
         f"A step evaluates the field {last.evaluations_forward} times forward and {last.evaluations_backward} times "
         f"backward (gradient: {last.gradient}).",
     ]
@@ -43,7 +43,7 @@ def density_page(found: LearntDensity, folder: Path, options: Mapping[str, Any])
         ),
         sections=(
             Section("What was learnt", figures=density_figures(found)),
-            Section("Load the flow", text=("Three lines evaluate the density and draw from it.",), code=_code(folder)),
+            Section("Load the flow", text=("These lines evaluate the density and draw from it.",), code=_code(folder)),
         ),
         provenance={**_flat(options), **versions()},
     )
@@ -65,7 +65,8 @@ def _code(folder: Path) -> str:
     return (
         "import corank\n"
         f'flow = corank.load("{folder}")\n'
-        "log_density, samples = flow.log_density(points), flow.sample(1000)  # (B,), (1000, dimension)"
+        "log_density = flow.log_density(points)  # (B,) of (B, dimension)\n"
+        "samples = flow.sample(1000)"
     )
 
 

@@ -107,8 +107,9 @@ def pictured(flow: Flow, data: PointData, rows: Sequence[DensityRow], seed: int)
     if data.dimension == 1:
         shown = torch.cat([shown, torch.zeros_like(shown)], 1)
     extent = shown[:, :2].aminmax(dim=0)
-    margin = _MARGIN * (extent.max - extent.min).clamp(min=1e-3)
-    low, high = extent.min - margin, extent.max + margin
+    half = (0.5 + _MARGIN) * (extent.max - extent.min).max().clamp(min=1e-3)  # equal scales in both coordinates
+    middle = (extent.min + extent.max) / 2
+    low, high = middle - half, middle + half
     density, mass = None, None
     if data.dimension == 2:
         density, mass = _on_grid(flow, low, high)

@@ -102,8 +102,8 @@ def smoothness_page(network: str, data: str, found: Smoothness, options: dict[st
                 "Stronger solvers",
                 text=(
                     "A network whose ODE blocks solve an equation is as good or better with a more accurate solution. "
-                    "One that falls with it has learnt to use the errors of its solver (Daulbaev, Applied Aspects of "
-                    "Modern Neural ODEs, section 3.3.2). The criterion says nothing of a network whose later layers "
+                    "One that falls with it has learnt to use the errors of its solver (Daulbaev, Applications of "
+                    "Differential Equations and Reduced-Order Modeling for Deep Learning, section 3.3.2). The criterion says nothing of a network whose later layers "
                     "change much with small changes of the blocks' outputs.",
                 ),
                 tables=(smoothness_table(found),),

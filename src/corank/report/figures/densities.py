@@ -54,7 +54,10 @@ def flow_ways(ways: Tensor, low: Sequence[float], high: Sequence[float], name: s
         name: of the data.
     """
     every = ways.reshape(-1, 2).numpy()
-    edges = np.concatenate([np.minimum(low, every.min(0)), np.maximum(high, every.max(0))])
+    lowest, highest = np.minimum(low, every.min(0)), np.maximum(high, every.max(0))
+    half = 0.52 * (highest - lowest).max()  # equal scales, and room for the marks
+    middle = (lowest + highest) / 2
+    edges = [*(middle - half), *(middle + half)]
     return draw_figure(
         "trajectories",
         lambda canvas: _draw_ways(canvas, ways.numpy(), edges),
