@@ -11,6 +11,7 @@ from corank.cli.training import train_and_tell
 from corank.errors import InputError
 from corank.experiment import Training
 from corank.experiment.ode.smooth import run_smoothness, smoothness_table
+from corank.ode.block import blocks_of
 from corank.report import PAGE
 from corank.zoo import ODEOptions, network_names, ode_names
 
@@ -75,6 +76,8 @@ def smoothness(
         json: print what was found as JSON.
     """
     opened, dataset = source.open()
+    if not blocks_of(opened.network):
+        raise InputError(f"network {source.network!r} has no ODE blocks: train one first (corank ode train)")
     found = run_smoothness(
         opened, dataset, out, evaluations=evaluations, images=images, tolerance=tolerance, overwrite=overwrite,
         report=say,

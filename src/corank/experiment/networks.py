@@ -72,16 +72,15 @@ def open_network(
     if not 0 <= seed < SEEDS:
         raise InputError(f"seed must be between 0 and {SEEDS - 1}, got {seed}")
     folder = Path(spec).expanduser()
-    if spec not in network_names():
-        _refuse_given(spec, {f"--{name.replace('_', '-')}": value for name, value in (options or {}).items()})
+    own = {f"--{name.replace('_', '-')}": value for name, value in (options or {}).items()}
     if (folder / "description.json").is_file():
-        _refuse_given(spec, {"--weights": weights, "--classes": classes, "--input-shape": shape})
+        _refuse_given(spec, {"--weights": weights, "--classes": classes, "--input-shape": shape, **own})
         run = load_run(folder)
         opened = Opened(network=run.network, origin=run.origin, is_trained=True)
     elif spec in network_names():
         opened = _from_zoo(spec, dataset, weights, classes, shape, options or {}, seed)
     elif is_factory(spec):
-        _refuse_given(spec, {"--classes": classes})
+        _refuse_given(spec, {"--classes": classes, **own})
         opened = _from_factory(spec, dataset, weights, shape, normalise, seed)
     elif folder.exists():
         raise InputError(f"network {spec!r} is no run folder: it holds no description.json")

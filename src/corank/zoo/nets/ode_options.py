@@ -13,6 +13,7 @@ from corank.ode.block import ODEBlock
 from corank.ode.choices import solver_of, solver_options
 from corank.ode.meta import Ensembling, Regime, Smoothing, Standalone, Switching
 from corank.ode.solvers import FixedSolver, Solver
+from corank.ode.solving import gradient_of
 from corank.zoo.nets.normalisations import Normalisation, check_normalisation
 
 RegimeName = Literal["standalone", "switching", "smoothing", "ensembling"]
@@ -77,6 +78,8 @@ class ODEOptions:
                 raise InputError(f"unknown {option} {name!r}: {near(name, known)}")
         if self.channels is not None and self.channels < 1:
             raise InputError(f"channels must be at least 1, got {self.channels}")
+        if self.gradient is not None:
+            gradient_of(self.gradient)
         if self.switch_u is not None:
             object.__setattr__(self, "switch_u", tuple(self.switch_u))
 
