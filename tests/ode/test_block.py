@@ -50,9 +50,7 @@ def test_an_ensemble_of_solvers_is_the_weighted_mean_of_their_outputs() -> None:
 
 def test_random_regimes_draw_in_training_and_settle_in_evaluation() -> None:
     first, second = Euler(steps=1), Euler(steps=2)
-    block = ODEBlock(
-        Decay(), solver=Switching(solvers=(first, second)), generator=torch.Generator().manual_seed(0)
-    )
+    block = ODEBlock(Decay(), solver=Switching(solvers=(first, second)), generator=torch.Generator().manual_seed(0))
     trained = {float(block(ONE)[0]) for _ in range(30)}
     assert trained == {0.0, 0.25}
     assert {float(block.eval()(ONE)[0]) for _ in range(30)} == {0.0}
@@ -106,5 +104,5 @@ def test_wrong_input_is_refused() -> None:
         ODEBlock(Decay(), times=(1.0, 1.0))
     with pytest.raises(InputError, match="Linear has none"), solved_with(nn.Linear(1, 1), Euler(steps=1)):
         pass
-    with pytest.raises(InputError, match="stopped at time .*larger tolerances"):
+    with pytest.raises(InputError, match=r"stopped at time .*larger tolerances"):
         ODEBlock(Nonlinear(), solver=DormandPrince5(rtol=1e-10, atol=1e-10, max_steps=2))(ONE)

@@ -29,7 +29,7 @@ def test_smoothing_draws_within_two_deviations_and_else_the_mean() -> None:
 
 
 def test_smoothing_draws_every_parameter_of_a_family() -> None:
-    (_, solver), = Smoothing(solver=RK4Family(u=0.3, v=0.6, steps=1)).drawn(torch.Generator().manual_seed(1))
+    ((_, solver),) = Smoothing(solver=RK4Family(u=0.3, v=0.6, steps=1)).drawn(torch.Generator().manual_seed(1))
     assert solver.u != 0.3
     assert solver.v != 0.6
 
@@ -61,7 +61,7 @@ def test_fixed_regimes_draw_nothing() -> None:
 
 
 def test_wrong_input_is_refused() -> None:
-    with pytest.raises(InputError, match="parameter u .*, got Euler"):
+    with pytest.raises(InputError, match=r"parameter u .*, got Euler"):
         Smoothing(solver=Euler())
     with pytest.raises(InputError, match=r"deviation must be positive, got -1"):
         Smoothing(solver=RK2(u=0.5), deviation=-1)

@@ -42,9 +42,7 @@ def density(
         overwrite: replace the run that is in that folder.
         json: print metrics.json.
     """
-    training = DensityTraining(
-        flow=options, steps=steps, batch_size=batch_size, learning_rate=learning_rate, seed=seed
-    )
+    training = DensityTraining(flow=options, steps=steps, batch_size=batch_size, learning_rate=learning_rate, seed=seed)
     metrics = training.run(load_points(data), out, overwrite=overwrite, report=say)
     if json:
         print_json(metrics)

@@ -51,9 +51,9 @@ def solver_of(name: str, options: Mapping[str, Any]) -> Solver:
     given = {option: value for option, value in options.items() if value is not None}
     kind = _kind(name)
     known = solver_options(name)
-    for option, value in given.items():
-        if option not in known:
-            raise InputError(f"solver {name} has no {option}, got {value}: it has {', '.join(known)}")
+    for name_given, value in given.items():
+        if name_given not in known:
+            raise InputError(f"solver {name} has no {name_given}, got {value}: it has {', '.join(known)}")
     for option in fields(kind):
         is_needed = option.default is MISSING and option.default_factory is MISSING
         if is_needed and option.name not in given:

@@ -8,6 +8,7 @@ unit vectors and no automatic differentiation: exact, and several times faster.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Literal, get_args
 
 import torch
@@ -80,22 +81,25 @@ class ConcatSquashField(nn.Module):
         if not hidden or min(hidden) < 1:
             raise InputError(f"hidden layers must be at least one, with at least 1 unit each, got {tuple(hidden)}")
         sizes = (dimension, *hidden, dimension)
-        self.layers = nn.ModuleList(ConcatSquash(*pair) for pair in zip(sizes[:-1], sizes[1:], strict=True))
+        self.layers = nn.ModuleList(ConcatSquash(*pair) for pair in pairwise(sizes))
         self.activation = activation
 
     def forward(self, t: Tensor, z: Tensor) -> Tensor:
         """The field `(B, dimension)` at points `(B, dimension)`."""
         activate, _ = _ACTIVATIONS[self.activation]
-        *inner, last = self.layers
+        *inner, last = self._layers()
         for layer in inner:
             z = activate(layer(t, z))
         output: Tensor = last(t, z)
         return output
 
+    def _layers(self) -> list[ConcatSquash]:
+        return [layer for layer in self.layers if isinstance(layer, ConcatSquash)]
+
     def with_divergence(self, t: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
         """The field and its divergence `(B,)`: the tangents of all coordinates go forward beside the points."""
         activate, derivative = _ACTIVATIONS[self.activation]
-        *inner, last = self.layers
+        *inner, last = self._layers()
         tangents: Tensor | None = None  # (B, units, dimension)
         for layer in inner:
             gate, shift = layer.at(t)

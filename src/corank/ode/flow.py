@@ -167,7 +167,8 @@ class NegativeLogDensity:
 
     def __call__(self, network: nn.Module, x: Tensor, y: Tensor) -> Tensor:
         """The mean at points `x`."""
-        return -network(x).mean()
+        mean: Tensor = network(x).mean()
+        return -mean
 
 
 class _Augmented(nn.Module):

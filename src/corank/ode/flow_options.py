@@ -55,7 +55,9 @@ class FlowOptions:
         if self.blocks < 1:
             raise InputError(f"blocks must be at least 1, got {self.blocks}")
         if self.divergence not in get_args(DivergenceName):
-            raise InputError(f"unknown divergence {self.divergence!r}: {near(self.divergence, get_args(DivergenceName))}")
+            raise InputError(
+                f"unknown divergence {self.divergence!r}: {near(self.divergence, get_args(DivergenceName))}"
+            )
         if self.solver_steps is not None and self.solver_steps < 1:
             raise InputError(f"solver_steps must be at least 1, got {self.solver_steps}")
         gradient_of(self.gradient)
@@ -91,7 +93,8 @@ class FlowOptions:
 
         Args:
             dimension: of a point.
-            mean, std: of the data.
+            mean: of the data, one number a coordinate.
+            std: of the data, likewise.
             generator: draws the weights; by default torch's global one.
 
         Example:
@@ -102,8 +105,7 @@ class FlowOptions:
             if generator is not None:
                 torch.manual_seed(generator.initial_seed())
             members = [
-                ConcatSquashField(dimension, hidden=self.hidden, activation=self.activation)
-                for _ in range(self.blocks)
+                ConcatSquashField(dimension, hidden=self.hidden, activation=self.activation) for _ in range(self.blocks)
             ]
         return Flow(
             members, dimension=dimension, solver=self._solver(), gradient=self.gradient,

@@ -27,7 +27,7 @@ from torch.nn.utils.parametrize import is_parametrized
 
 WARNING = (
     "{kinds} inside the field of an ODE block, which a solver evaluates at many times: a batch norm has one running "
-    "mean for all of them, a dropout mask is kept for a whole solve; layer or weight normalisation are the better choice"
+    "mean for all of them, a dropout mask is kept for a whole solve; layer or weight normalisation is the better choice"
 )
 
 

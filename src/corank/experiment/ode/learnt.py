@@ -134,15 +134,7 @@ def pictured(flow: Flow, data: PointData, rows: Sequence[DensityRow], seed: int)
 @torch.no_grad()
 def mean_log_density(flow: Flow, points: Tensor) -> float:
     """The mean of the log-density over points, with the exact divergence whatever the flow is trained with."""
-    kept, total = flow.divergence, 0.0
-    with evaluation_mode(flow):
-        try:
-            flow.divergence = Exact()
-            for part in points.split(_JUDGED_AT_ONCE):
-                total += float(flow.log_density(part).double().sum())
-        finally:
-            flow.divergence = kept
-    return total / len(points)
+    return float(_log_densities(flow, points).double().mean())
 
 
 def _on_grid(flow: Flow, low: Tensor, high: Tensor) -> tuple[Tensor, float]:
@@ -150,13 +142,19 @@ def _on_grid(flow: Flow, low: Tensor, high: Tensor) -> tuple[Tensor, float]:
     size = (high - low) / GRID
     x, y = (float(low[axis]) + float(size[axis]) * (torch.arange(GRID) + 0.5) for axis in (0, 1))
     points = torch.cartesian_prod(y, x).flip(1)
+    values = _log_densities(flow, points).exp()
+    return values.reshape(GRID, GRID), float(values.double().sum()) * float(size.prod())
+
+
+def _log_densities(flow: Flow, points: Tensor) -> Tensor:
+    """With the exact divergence, some points at a time."""
     kept = flow.divergence
+    flow.divergence = Exact()
     try:
-        flow.divergence = Exact()
-        values = torch.cat([flow.log_density(part) for part in points.split(_JUDGED_AT_ONCE)]).exp()
+        with evaluation_mode(flow):
+            return torch.cat([flow.log_density(part) for part in torch.split(points, _JUDGED_AT_ONCE)])
     finally:
         flow.divergence = kept
-    return values.reshape(GRID, GRID), float(values.double().sum()) * float(size.prod())
 
 
 def _plane(points: Tensor) -> Tensor:

@@ -81,7 +81,8 @@ def smoothness_table(found: Smoothness) -> Table:
         Column("drop", note="against the solver of the training", show=lambda share: percent(share, 2)),
         Column("± standard error", show=lambda share: percent(share, 2)),
     )
-    rows = [(found.trained.solver + ", as trained", *_numbers(found.trained), None, None)]
+    own: tuple[Any, ...] = (f"{found.trained.solver}, as trained", *_numbers(found.trained), None, None)
+    rows = [own]
     rows += [(row.solver, *_numbers(row), row.drop, row.standard_error) for row in found.stronger]
     return Table(columns, tuple(rows), f"The (S, n)-criterion: {found.verdict}.")
 
@@ -103,8 +104,9 @@ def smoothness_page(network: str, data: str, found: Smoothness, options: dict[st
                 text=(
                     "A network whose ODE blocks solve an equation is as good or better with a more accurate solution. "
                     "One that falls with it has learnt to use the errors of its solver (Daulbaev, Applications of "
-                    "Differential Equations and Reduced-Order Modeling for Deep Learning, section 3.3.2). The criterion says nothing of a network whose later layers "
-                    "change much with small changes of the blocks' outputs.",
+                    "Differential Equations and Reduced-Order Modeling for Deep Learning, section 3.3.2). The "
+                    "criterion says nothing of a network whose later layers change much with small changes of the "
+                    "blocks' outputs.",
                 ),
                 tables=(smoothness_table(found),),
                 figures=tuple(figures_of(found).values()),

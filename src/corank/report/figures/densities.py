@@ -29,7 +29,8 @@ def density_panels(
         density: `(n, n)`, rows by the second coordinate from the lowest on; None beyond the plane.
         data: `(N, 2)`.
         samples: `(M, 2)`.
-        low, high: the corners of the picture.
+        low: the lower left corner of the picture.
+        high: its upper right corner.
         name: of the data.
     """
     panels = 2 if density is None else 3
@@ -50,7 +51,8 @@ def flow_ways(ways: Tensor, low: Sequence[float], high: Sequence[float], name: s
 
     Args:
         ways: `(times, N, 2)`.
-        low, high: the corners of the data's picture.
+        low: the lower left corner of the data's picture.
+        high: its upper right corner.
         name: of the data.
     """
     every = ways.reshape(-1, 2).numpy()
@@ -63,8 +65,8 @@ def flow_ways(ways: Tensor, low: Sequence[float], high: Sequence[float], name: s
         lambda canvas: _draw_ways(canvas, ways.numpy(), edges),
         alt=f"The ways of {ways.shape[1]} points from a Gaussian to {name}",
         caption=(
-            f"How {ways.shape[1]} points of a Gaussian (small rings) are carried to the density of {name} (dots) by the "
-            "fields of the flow. Ways do not cross at the same time, so that the map can be undone."
+            f"How {ways.shape[1]} points of a Gaussian (small rings) are carried to the density of {name} (dots) by "
+            "the fields of the flow. Ways do not cross at the same time, so that the map can be undone."
         ),
         height=460,
         narrow_height=380,
@@ -88,9 +90,7 @@ def _draw(canvas: Canvas, density: Tensor | None, data: Tensor, samples: Tensor,
         side = _side(canvas.width, across)
         left = _LEFT + (0 if canvas.narrow else place * (side + _LEFT + _GAP))
         top = _HEAD + (place * _panel_height(canvas.width, 1) if canvas.narrow else 0)
-        axes = canvas.axes(
-            left=left, right=canvas.width - left - side, top=top, bottom=canvas.height - top - side
-        )
+        axes = canvas.axes(left=left, right=canvas.width - left - side, top=top, bottom=canvas.height - top - side)
         axes.set_title(title, size=FONT_SIZE, color=INK.light, loc="left", pad=7, fontweight="bold")
         _plane(axes, edges)
         if title == "density":

@@ -48,8 +48,8 @@ def loss_by_cost(points: Sequence[LossPoint], unit: str = "nats") -> Figure:
         lambda canvas: _draw(canvas, points),
         alt=f"The loss on held-out points, at the end {points[-1].test_loss:.4g} {unit}",
         caption=(
-            f"Negative log-density in {unit}: of held-out points (dark) and of the points in training (faint), by steps "
-            "and by seconds. Right: how often a step evaluates the field, forward (dark) and backward (orange)."
+            f"Negative log-density in {unit}: of held-out points (dark) and of the points in training (faint), by "
+            "steps and by seconds. Right: how often a step evaluates the field, forward (dark) and backward (orange)."
         ),
         height=panels_height(_PANELS, narrow=False),
         narrow_height=panels_height(_PANELS, narrow=True),

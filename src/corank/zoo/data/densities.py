@@ -8,6 +8,7 @@ index, is set aside for the reported log-density.
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -182,14 +183,16 @@ def _read(path: Path) -> Tensor:
         elif path.suffix == ".csv":
             with path.open() as file:
                 has_head = any(letter.isalpha() for letter in file.readline().replace("e", ""))
-            values = np.loadtxt(path, dtype=np.float32, delimiter=",", skiprows=int(has_head), ndmin=2)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of an empty file, which is refused for its rows
+                values = np.loadtxt(path, dtype=np.float32, delimiter=",", skiprows=int(has_head), ndmin=2)
         else:
             raise InputError(f"points are read from .npz or .csv, got {str(path)!r}")
     except InputError:
         raise
     except Exception as error:  # a damaged file fails wherever it is first read
         raise InputError(f"{str(path)!r} is not readable as a table of numbers: {reason(error)}") from error
-    if values.ndim != 2 or not values.shape[1]:
+    if values.ndim != 2 or (len(values) and not values.shape[1]):
         raise InputError(f"points must be a table (N, dimension), got shape {values.shape} in {str(path)!r}")
     if not np.isfinite(values).all():
         row = int((~np.isfinite(values)).any(1).argmax())

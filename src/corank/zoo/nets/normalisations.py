@@ -64,7 +64,7 @@ def normalised_convolution(
 
 def _with_weights(conv: nn.Module, normalisation: Normalisation) -> nn.Module:
     if normalisation == "weight":
-        return parametrizations.weight_norm(conv)
+        parametrizations.weight_norm(conv)
     if normalisation == "spectral":
-        return parametrizations.spectral_norm(conv)
+        parametrizations.spectral_norm(conv)
     return conv

@@ -10,7 +10,6 @@ down to a quarter of their size: 7 x 7 maps for MNIST, on which a solver's evalu
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 
 from corank.zoo.nets.normalisations import Normalisation, normalised_convolution
