@@ -145,6 +145,17 @@ UNIVERSAL_OWN = {
         ("--passes", "0"), ("--batch", "0"), ("--candidates", "0"), ("--deepfool-steps", "0"), ("--overshoot", "0.0"),
     ],
 }  # fmt: skip
+GRADIENT = [
+    ("--gradient", "guess", {}),
+    ("--nodes", "17", {}),
+    ("--nodes", "16", {"--gradient": "quadrature"}),
+    ("--interpolation", "spline", {"--gradient": "irdm"}),
+    ("--printed-weights", "perhaps", {"--gradient": "irdm"}),
+    ("--seminorm", "perhaps", {"--gradient": "rdm"}),
+    ("--adjoint-rtol", "-1.0", {"--gradient": "quadrature"}),
+    ("--adjoint-atol", "0.5", {}),
+    ("--loosening", "0.0", {}),
+]
 WRONG: dict[str, list[tuple[str, str, dict[str, str]]]] = {
     "attack evaluate": [
         *ATTACKED,
@@ -301,6 +312,7 @@ WRONG: dict[str, list[tuple[str, str, dict[str, str]]]] = {
         ("--learning-rate", "0.5", {}),
     ],
     "ode density": [
+        *GRADIENT,
         ("--data", "moon", {}),
         ("--data", "nowhere.csv", {}),
         ("--data", "own_networks.py", {}),
@@ -314,7 +326,6 @@ WRONG: dict[str, list[tuple[str, str, dict[str, str]]]] = {
         ("--atol", "-1.0", {}),
         ("--solver-steps", "0", {}),
         ("--solver-steps", "3", {}),
-        ("--gradient", "guess", {}),
         ("--steps", "0", {}),
         ("--batch-size", "0", {}),
         ("--learning-rate", "nan", {}),
@@ -334,6 +345,7 @@ WRONG: dict[str, list[tuple[str, str, dict[str, str]]]] = {
     ],
     "ode train": [
         *COMMON,
+        *GRADIENT,
         ("--network", "vgg7", {}),
         ("--epochs", "0", {}),
         ("--learning-rate", "nan", {}),
@@ -346,7 +358,6 @@ WRONG: dict[str, list[tuple[str, str, dict[str, str]]]] = {
         ("--max-steps", "0", {"--solver": "dopri5"}),
         ("--u", "1.5", {"--solver": "rk2"}),
         ("--v", "0.5", {"--solver": "rk3", "--u": "0.5"}),
-        ("--gradient", "guess", {}),
         ("--regime", "chaos", {}),
         ("--switch-u", "2.0", {"--solver": "rk2", "--u": "0.5", "--regime": "switching"}),
         ("--deviation", "-1.0", {"--solver": "rk2", "--u": "0.5", "--regime": "smoothing"}),

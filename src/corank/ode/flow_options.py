@@ -13,15 +13,15 @@ from corank.ode.choices import solver_of, solver_options
 from corank.ode.concatsquash import ActivationName, ConcatSquashField
 from corank.ode.divergence import Divergence, Exact, Hutchinson
 from corank.ode.flow import TOLERANCE, Flow
+from corank.ode.gradient_options import GradientOptions
 from corank.ode.solvers import Solver
-from corank.ode.solving import gradient_of
 
 DivergenceName = Literal["exact", "rademacher", "gaussian"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class FlowOptions:
-    """How a flow is built; the defaults are the thesis' for toy densities (section 2.5.1.2).
+class FlowOptions(GradientOptions):
+    """How a flow is built, beside its gradient; the defaults are the thesis' for toy densities (section 2.5.1.2).
 
     Args:
         blocks: fields that follow each other.
@@ -33,7 +33,6 @@ class FlowOptions:
         rtol: relative tolerance of an adaptive solver.
         atol: absolute tolerance of an adaptive solver.
         solver_steps: of a solver with fixed steps.
-        gradient: method by name: auto, backprop, rdm, irdm, checkpoint, ...
 
     Raises:
         InputError: an option out of its range, or an unknown name.
@@ -48,9 +47,9 @@ class FlowOptions:
     rtol: float | None = None
     atol: float | None = None
     solver_steps: int | None = None
-    gradient: str = "auto"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         object.__setattr__(self, "hidden", tuple(self.hidden))
         if self.blocks < 1:
             raise InputError(f"blocks must be at least 1, got {self.blocks}")
@@ -60,7 +59,6 @@ class FlowOptions:
             )
         if self.solver_steps is not None and self.solver_steps < 1:
             raise InputError(f"solver_steps must be at least 1, got {self.solver_steps}")
-        gradient_of(self.gradient)
         self._solver()
         ConcatSquashField(1, hidden=self.hidden, activation=self.activation)
 
@@ -108,7 +106,7 @@ class FlowOptions:
                 ConcatSquashField(dimension, hidden=self.hidden, activation=self.activation) for _ in range(self.blocks)
             ]
         return Flow(
-            members, dimension=dimension, solver=self._solver(), gradient=self.gradient,
+            members, dimension=dimension, solver=self._solver(), gradient=self.method(),
             divergence=self._divergence(), end_time=self.end_time, mean=mean, std=std,
         )  # fmt: skip
 

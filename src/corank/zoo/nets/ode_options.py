@@ -11,9 +11,9 @@ from torch import nn
 from corank.errors import InputError, near
 from corank.ode.block import ODEBlock
 from corank.ode.choices import solver_of, solver_options
+from corank.ode.gradient_options import GradientOptions
 from corank.ode.meta import Ensembling, Regime, Smoothing, Standalone, Switching
 from corank.ode.solvers import FixedSolver, Solver
-from corank.ode.solving import gradient_of
 from corank.zoo.nets.normalisations import Normalisation, check_normalisation
 
 RegimeName = Literal["standalone", "switching", "smoothing", "ensembling"]
@@ -25,8 +25,8 @@ _SOLVER = ("steps", "rtol", "atol", "max_steps", "u", "v")
 
 
 @dataclass(frozen=True, kw_only=True)
-class ODEOptions:
-    """How a neural ODE of the zoo is built; None leaves an option to the network's own default.
+class ODEOptions(GradientOptions):
+    """How a neural ODE of the zoo is built, beside its gradient; None leaves an option to the network's own default.
 
     Args:
         solver: of the blocks, by name: euler, rk2, rk4, dopri5, ...
@@ -36,7 +36,6 @@ class ODEOptions:
         max_steps: of an adaptive solver, after which a solution fails.
         u: parameter of the families rk2, rk3 and rk4-family.
         v: second parameter of rk3 and rk4-family.
-        gradient: method by name: auto, backprop, rdm, irdm, checkpoint, ...
         regime: standalone; switching between the values of `switch-u`, smoothing of u (and v), or ensembling of them.
         switch_u: parameters of the solvers that switching and ensembling work with.
         deviation: standard deviation of smoothing.
@@ -57,7 +56,6 @@ class ODEOptions:
     max_steps: int | None = None
     u: float | None = None
     v: float | None = None
-    gradient: str | None = None
     regime: RegimeName | None = None
     switch_u: tuple[float, ...] | None = None
     deviation: float | None = None
@@ -68,6 +66,7 @@ class ODEOptions:
     channels: int | None = None
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         for place in ("stem", "block", "field"):
             name = getattr(self, f"{place}_norm")
             if name is not None:
@@ -78,8 +77,6 @@ class ODEOptions:
                 raise InputError(f"unknown {option} {name!r}: {near(name, known)}")
         if self.channels is not None and self.channels < 1:
             raise InputError(f"channels must be at least 1, got {self.channels}")
-        if self.gradient is not None:
-            gradient_of(self.gradient)
         if self.switch_u is not None:
             object.__setattr__(self, "switch_u", tuple(self.switch_u))
 
@@ -112,7 +109,7 @@ class ODEOptions:
 
     def block(self, field: nn.Module) -> ODEBlock:
         """An ODE block around a field."""
-        return ODEBlock(field, solver=self.regime_object(), gradient=self.gradient or "auto")
+        return ODEBlock(field, solver=self.regime_object(), gradient=self.method())
 
     def regime_object(self) -> Regime:
         """The solver or solvers of a block.
