@@ -14,15 +14,16 @@ from corank.cli.defend import defend_app
 from corank.cli.export import export, shape_of
 from corank.cli.fragility import fragility
 from corank.cli.methods import compress_app, measure_app
+from corank.cli.ode import ode_app
 from corank.cli.output import print_json, print_table, say
 from corank.cli.reproduce import reproduce_app
 from corank.cli.source import Flag, Options, Source, StudySource, convert, seeded
 from corank.cli.theory import theory
+from corank.cli.training import train_and_tell
 from corank.errors import InputError
 from corank.experiment import Study, Training, open_network
 from corank.experiment.costing import cost_of
 from corank.experiment.networks import meant, with_meant_layers
-from corank.experiment.processes import is_first_process
 from corank.experiment.run_folder import said
 from corank.experiment.study_run import STUDY, run_study
 from corank.experiment.tables import cost_table
@@ -41,6 +42,7 @@ app.command(compress_app)
 app.command(attack_app)
 app.command(defend_app)
 app.command(fragility)
+app.command(ode_app)
 app.command(reproduce_app)
 app.command(export)
 app.command(theory)
@@ -123,16 +125,7 @@ def train(
         epochs=epochs, batch_size=batch_size, learning_rate=learning_rate, weight_decay=weight_decay,
         seed=source.seed, device=source.device, precision=precision, processes=processes,
     )  # fmt: skip
-    opened, dataset = source.open(untrained=True)
-    run = training.run(opened, dataset, out, overwrite=overwrite, report=say)
-    if not is_first_process():
-        return
-    if json:
-        print_json(run.metrics)
-    else:
-        accuracy = said(run.metrics, out / "metrics.json", "test_accuracy")
-        print(f"{opened.origin.name} on {dataset.name}: test accuracy {accuracy:.2%}, in {out}")
-        print(f"The page: {out / PAGE}")
+    train_and_tell(source, training, out, overwrite=overwrite, json=json)
 
 
 @app.command

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -58,15 +58,16 @@ class Source:
     device: str = "cpu"
     """cpu, cuda or cuda:N."""
 
-    def open(self, *, untrained: bool = False) -> tuple[Opened, Dataset]:
-        """The network on its device, and the data."""
+    def open(self, *, untrained: bool = False, options: Mapping[str, Any] | None = None) -> tuple[Opened, Dataset]:
+        """The network on its device, and the data; options are for a network of the zoo that has some."""
         device = checked_device(self.device)
         data = self.data or data_of_run(self.network) or "digits"
         with users_code(data):
             dataset = load_data(data, self.data_root)
         opened = open_network(
-            self.network, dataset=dataset, weights=self.weights, normalise=not self.random_weights, seed=self.seed
-        )
+            self.network, dataset=dataset, weights=self.weights, normalise=not self.random_weights,
+            options=options, seed=self.seed,
+        )  # fmt: skip
         if self.random_weights and opened.is_trained:
             raise InputError(f"--random-weights does not go with trained weights, which {self.network!r} came with")
         if not (opened.is_trained or untrained or self.random_weights):

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from safetensors import safe_open
@@ -50,6 +50,7 @@ def open_network(
     classes: int | None = None,
     shape: tuple[int, ...] | None = None,
     normalise: bool = True,
+    options: Mapping[str, Any] | None = None,
     seed: int = 0,
 ) -> Opened:
     """Find or build a network.
@@ -62,6 +63,7 @@ def open_network(
         shape: of one input, without a data set.
         normalise: whether a factory's network without weights is given the normalisation of the data set; a
             network that brings its own, or weights, is taken as it is.
+        options: of a network of the zoo that has some: those of `corank.zoo.nets.ODEOptions`.
         seed: of fresh weights.
 
     Raises:
@@ -70,14 +72,15 @@ def open_network(
     if not 0 <= seed < SEEDS:
         raise InputError(f"seed must be between 0 and {SEEDS - 1}, got {seed}")
     folder = Path(spec).expanduser()
+    own = {f"--{name.replace('_', '-')}": value for name, value in (options or {}).items()}
     if (folder / "description.json").is_file():
-        _refuse_given(spec, {"--weights": weights, "--classes": classes, "--input-shape": shape})
+        _refuse_given(spec, {"--weights": weights, "--classes": classes, "--input-shape": shape, **own})
         run = load_run(folder)
         opened = Opened(network=run.network, origin=run.origin, is_trained=True)
     elif spec in network_names():
-        opened = _from_zoo(spec, dataset, weights, classes, shape, seed)
+        opened = _from_zoo(spec, dataset, weights, classes, shape, options or {}, seed)
     elif is_factory(spec):
-        _refuse_given(spec, {"--classes": classes})
+        _refuse_given(spec, {"--classes": classes, **own})
         opened = _from_factory(spec, dataset, weights, shape, normalise, seed)
     elif folder.exists():
         raise InputError(f"network {spec!r} is no run folder: it holds no description.json")
@@ -190,16 +193,18 @@ def _from_zoo(
     weights: Path | None,
     classes: int | None,
     shape: tuple[int, ...] | None,
+    options: Mapping[str, Any],
     seed: int,
 ) -> Opened:
     shape = shape or (input_shape(name) if dataset is None else dataset.shape)
     count = classes if classes is not None else (10 if dataset is None else dataset.classes)
-    network = build(name, classes=count, shape=shape, generator=torch.Generator().manual_seed(seed))
+    generator = torch.Generator().manual_seed(seed)
+    network = build(name, classes=count, shape=shape, options=options, generator=generator)
     mean, std = ((0.0,) * shape[0], (1.0,) * shape[0]) if dataset is None else (dataset.mean, dataset.std)
     if weights is not None:
         mean, std = _fill(network, weights) or (mean, std)
     wrapped = Normalised(network, mean, std).eval()
-    origin = Origin(name=name, zoo_name=name, classes=count, shape=shape)
+    origin = Origin(name=name, zoo_name=name, classes=count, shape=shape, options=options)
     return Opened(network=wrapped, origin=origin, is_trained=weights is not None)
 
 

@@ -12,7 +12,7 @@ import platform
 import shutil
 import tempfile
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from corank.errors import InputError, near
 from corank.network import Normalised, capture, load_graph, load_tensors, save_graph, save_tensors
+from corank.ode.flow_options import FlowOptions
 from corank.report import PAGE, Page, write_page
 from corank.result import first_difference, jsonable
 from corank.zoo.data.reason import reason
@@ -30,6 +31,8 @@ from corank.zoo.nets import build
 FORMAT = "corank-run-1"
 PAGE_FILES = {"figures", PAGE}
 CHECKPOINT = "checkpoint"
+FLOW = "flow"
+"""What is built by `FlowOptions` stands under this name where a network of the zoo has its own."""
 OWN_FILES = {CHECKPOINT, "description.json", "graph.json", "metrics.json", "weights.safetensors"} | PAGE_FILES
 
 
@@ -39,10 +42,11 @@ class Origin:
 
     Attributes:
         name: how results call the network.
-        zoo_name: its name in the zoo.
+        zoo_name: its name in the zoo; `FLOW` for a density.
         classes: number of outputs.
         shape: of one input.
         dtype: of the inputs, as in `"float32"`.
+        options: that the zoo builds it with, of networks that have some.
     """
 
     name: str
@@ -50,6 +54,7 @@ class Origin:
     classes: int | None
     shape: tuple[int, ...]
     dtype: str = "float32"
+    options: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not isinstance(getattr(torch, self.dtype, None), torch.dtype):
@@ -284,7 +289,11 @@ def read_json(file: Path) -> dict[str, Any]:
 def _rebuild(folder: Path, origin: Origin, normalisation: Mapping[str, Any] | None) -> nn.Module:
     if origin.zoo_name is None:
         return load_graph(folder)
-    network = build(origin.zoo_name, classes=int(origin.classes or 0), shape=origin.shape)
+    if origin.zoo_name == FLOW:
+        flow = FlowOptions.read(origin.options).build(origin.shape[0], generator=torch.Generator())
+        load_weights(flow, load_tensors(folder / "weights.safetensors"), folder / "weights.safetensors")
+        return flow
+    network = build(origin.zoo_name, classes=int(origin.classes or 0), shape=origin.shape, options=origin.options)
     if normalisation is not None:
         network = Normalised(network, normalisation["mean"], normalisation["std"])
     load_weights(network, load_tensors(folder / "weights.safetensors"), folder / "weights.safetensors")

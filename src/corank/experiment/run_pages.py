@@ -77,6 +77,7 @@ def training_page(
     folder: Path,
     options: Mapping[str, Any],
     device: str,
+    more: tuple[Section, ...] = (),
 ) -> Page:
     """The page of a training.
 
@@ -89,6 +90,7 @@ def training_page(
         folder: of the run, as the user named it.
         options: of the training, for the provenance.
         device: that it was trained on.
+        more: sections about what this network alone has.
     """
     many, one = inputs_of(dataset)
     machine = {"device": device, "threads": torch.get_num_threads()}
@@ -113,6 +115,7 @@ def training_page(
                 text=(f"{sentence(history.message)} The training split has {len(dataset.train):,} {many}.",),
                 figures=tuple(figures_of(history).values()),
             ),
+            *more,
         ),
         provenance=provenance(options, history.row()["seconds"], machine),
     )

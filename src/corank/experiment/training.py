@@ -15,6 +15,7 @@ from corank.errors import InputError
 from corank.experiment.compressing import accuracies
 from corank.experiment.evaluated import Accuracies
 from corank.experiment.networks import Opened, check_capture, identity
+from corank.experiment.ode.blocks import BlockRow, block_rows, block_sections
 from corank.experiment.processes import is_first_process
 from corank.experiment.run_folder import CHECKPOINT, Run, claim, clear_run, load_run, save_run
 from corank.experiment.run_pages import training_page
@@ -101,9 +102,10 @@ class Training:
         if fabric is None:
             opened.network.to(checked_device(self.device))
         history = self._fit(opened, dataset, defaults, checkpoint, fabric)
+        blocks = block_rows(opened.network)
         opened.network.eval()
         if is_first_process():
-            self._save(out, opened, dataset, history, options)
+            self._save(out, opened, dataset, history, blocks, options)
             shutil.rmtree(out / CHECKPOINT, ignore_errors=True)
         if fabric is not None:
             fabric.barrier()
@@ -130,17 +132,25 @@ class Training:
             label=f"training {opened.origin.name} on {dataset.name}",
         )
 
-    def _save(self, out: Path, opened: Opened, dataset: Dataset, history: History, options: dict[str, Any]) -> None:
+    def _save(
+        self,
+        out: Path,
+        opened: Opened,
+        dataset: Dataset,
+        history: History,
+        blocks: tuple[BlockRow, ...],
+        options: dict[str, Any],
+    ) -> None:
         """Evaluate the trained network and write its run folder."""
         found = accuracies(opened.network, dataset)
         network, origin = opened.network.cpu(), opened.origin
         page = training_page(
             origin.name, dataset, found, cost(network, origin.shape, getattr(torch, origin.dtype)), history,
-            folder=out, options=options, device=self.device,
+            folder=out, options=options, device=self.device, more=block_sections(blocks),
         )  # fmt: skip
         about = {"command": "train", "data": dataset.name, "bounds": dataset.bounds, "options": options,
                  "seed": self.seed, "seconds": history.row()["seconds"]}  # fmt: skip
-        save_run(out, network, origin, about=about, metrics=_metrics(found, history), page=page)
+        save_run(out, network, origin, about=about, metrics=_metrics(found, history, blocks), page=page)
 
     def filled(self, defaults: TrainingDefaults) -> TrainingDefaults:
         """The defaults with the options that were given in their place."""
@@ -154,11 +164,12 @@ class Training:
     def options(self, opened: Opened, dataset: Dataset, defaults: TrainingDefaults) -> dict[str, Any]:
         """What makes a training this one: the options that a run folder records and compares."""
         named = {**asdict(defaults), "schedule": repr(defaults.schedule), "augment": repr(defaults.augment)}
-        return {**identity(opened, dataset), **named, "seed": self.seed,
+        own = {"network_options": opened.origin.options} if opened.origin.options else {}
+        return {**identity(opened, dataset), **own, **named, "seed": self.seed,
                 "precision": self.precision, "processes": self.processes}  # fmt: skip
 
 
-def _metrics(found: Accuracies, history: History) -> dict[str, Any]:
+def _metrics(found: Accuracies, history: History, blocks: tuple[BlockRow, ...]) -> dict[str, Any]:
     last = history.rows[-1]
     return {
         **found.row(),
@@ -168,4 +179,5 @@ def _metrics(found: Accuracies, history: History) -> dict[str, Any]:
         "seconds": history.row()["seconds"],
         "message": history.message,
         "history": history.rows,
+        **({"ode_blocks": blocks} if blocks else {}),
     }

@@ -2,13 +2,14 @@
 
 from corank.zoo.data import Batches, CropAndFlip, Dataset, Split, as_split, assemble, data_names, load_data
 from corank.zoo.factory import import_factory, is_factory
-from corank.zoo.nets import build, input_shape, network_names
+from corank.zoo.nets import ODEOptions, build, input_shape, network_names, ode_names
 from corank.zoo.training import TrainingDefaults, training_defaults
 
 __all__ = [
     "Batches",
     "CropAndFlip",
     "Dataset",
+    "ODEOptions",
     "Split",
     "TrainingDefaults",
     "as_split",
@@ -20,5 +21,6 @@ __all__ = [
     "is_factory",
     "load_data",
     "network_names",
+    "ode_names",
     "training_defaults",
 ]

@@ -72,6 +72,8 @@ _NETWORKS = {
     **dict.fromkeys(("vgg7", "vgg16", "vgg16_3fc", "vgg19", "vgg19_3fc"), replace(_CIFAR, learning_rate=0.05)),
     **dict.fromkeys(("resnet18", "resnet50", "preresnet20", "preresnet110"), _CIFAR),
     **{f"resnet{depth}": _CIFAR for depth in (20, 32, 44, 56, 110)},
+    "odenet4": replace(_MNIST, learning_rate=0.1),
+    **dict.fromkeys(("odenet10", "ode_single_block", "ode_meta_preresnet"), _CIFAR),
 }
 _OTHER = TrainingDefaults(epochs=20, batch_size=128, learning_rate=1e-3, optimiser="adamw", weight_decay=1e-2)
 _PHOTOGRAPHS = ("cifar10", "cifar10-jpeg", "cifar100", "cifar100-coarse")

@@ -26,6 +26,7 @@ from corank.report.figures.principal_components import principal_components
 from corank.report.figures.probes import probes
 from corank.report.figures.reduced_errors import reduced_errors
 from corank.report.figures.reduced_spectra import reduced_spectra
+from corank.report.figures.solver_accuracies import solver_accuracies
 from corank.report.figures.spectra import spectra
 from corank.report.figures.tradeoff import Tradeoff
 from corank.report.figures.training_curve import training_curve
@@ -40,5 +41,6 @@ __all__ = [
     "classes_into", "cosine_histogram", "cosines_along_path", "cost_against_accuracy", "cost_bars", "cushions",
     "cut_forecasts", "figures_of", "fooling_curve", "fragile_inputs", "information_plane", "is_picture",
     "parameters", "predicted_against_found", "principal_components", "probes", "reduced_errors", "reduced_spectra",
-    "spectra", "training_curve", "transfer_heat", "triptychs", "variance_ratios", "weight_ranks",
+    "solver_accuracies", "spectra", "training_curve", "transfer_heat", "triptychs", "variance_ratios",
+    "weight_ranks",
 ]  # fmt: skip

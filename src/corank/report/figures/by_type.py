@@ -21,6 +21,7 @@ from corank.measure import (
     LayerInformation,
     WeightSpectra,
 )
+from corank.ode.smoothness import Smoothness
 from corank.report.figures.accuracy_by_radius import accuracy_by_radius
 from corank.report.figures.activation_spectra import activation_spectra
 from corank.report.figures.active_neurons import active_neurons
@@ -40,6 +41,7 @@ from corank.report.figures.principal_components import principal_components
 from corank.report.figures.probes import probes
 from corank.report.figures.reduced_errors import reduced_errors
 from corank.report.figures.reduced_spectra import reduced_spectra
+from corank.report.figures.solver_accuracies import solver_accuracies
 from corank.report.figures.spectra import spectra
 from corank.report.figures.training_curve import training_curve
 from corank.report.figures.transfer_heat import transfer_heat
@@ -170,6 +172,11 @@ def _(result: Audited) -> dict[str, Figure]:
 @figures_of.register
 def _(result: TransferMatrix) -> dict[str, Figure]:
     return _by_name(transfer_heat(result))
+
+
+@figures_of.register
+def _(result: Smoothness) -> dict[str, Figure]:
+    return _by_name(solver_accuracies(result))
 
 
 def _check(layers: Sequence[Result]) -> None:

@@ -1,11 +1,13 @@
 """The reference networks of the papers, one file a family."""
 
-from corank.zoo.nets.build import build, input_shape, network_names
+from corank.zoo.nets.build import build, input_shape, network_names, ode_names
 from corank.zoo.nets.cnn4 import cnn4
 from corank.zoo.nets.cnn_fc import cnn_fc
 from corank.zoo.nets.cnn_lw import cnn_lw
 from corank.zoo.nets.dense import fcnn_lw, lenet_300_100, lenet_500_300
 from corank.zoo.nets.initialise import he_initialise
+from corank.zoo.nets.ode_options import ODEOptions
+from corank.zoo.nets.odenet import ODENet
 from corank.zoo.nets.preresnet import PreActivationBlock, PreActivationResNet
 from corank.zoo.nets.resnet import Block, ResNet, Subsample
 from corank.zoo.nets.resnet_four_stages import Bottleneck, FourStageResNet, resnet18, resnet50
@@ -16,6 +18,8 @@ __all__ = [
     "Block",
     "Bottleneck",
     "FourStageResNet",
+    "ODENet",
+    "ODEOptions",
     "PreActivationBlock",
     "PreActivationResNet",
     "ResNet",
@@ -31,6 +35,7 @@ __all__ = [
     "lenet_300_100",
     "lenet_500_300",
     "network_names",
+    "ode_names",
     "resnet18",
     "resnet50",
     "vgg7",

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import torch
 from torch import nn
+from torch.nn.utils.parametrize import is_parametrized
+
+_SETTLING = 20  # power iterations after which spectral normalisation knows the scale of new weights
 
 
 def he_initialise(network: nn.Module, generator: torch.Generator | None = None) -> None:
@@ -25,8 +28,18 @@ def he_initialise(network: nn.Module, generator: torch.Generator | None = None) 
     """
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.Linear):
-            nn.init.kaiming_normal_(module.weight, nonlinearity="relu", generator=generator)
+            _draw(module, generator)
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
         elif isinstance(module, nn.BatchNorm2d):
             module.reset_parameters()
+
+
+@torch.no_grad()
+def _draw(module: nn.Conv2d | nn.Linear, generator: torch.Generator | None) -> None:
+    weight = torch.empty_like(module.weight) if is_parametrized(module, "weight") else module.weight
+    nn.init.kaiming_normal_(weight, nonlinearity="relu", generator=generator)
+    if is_parametrized(module, "weight"):
+        module.weight = weight  # taken apart by the parametrisation
+        for _ in range(_SETTLING):
+            _ = module.weight

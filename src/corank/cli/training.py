@@ -1,0 +1,45 @@
+"""What the commands that train a network have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from corank.cli.output import print_json, say
+from corank.cli.source import Source
+from corank.experiment import Training
+from corank.experiment.processes import is_first_process
+from corank.experiment.run_folder import said
+from corank.report import PAGE
+
+
+def train_and_tell(
+    source: Source,
+    training: Training,
+    out: Path,
+    *,
+    options: Mapping[str, Any] | None = None,
+    overwrite: bool,
+    json: bool,
+) -> None:
+    """Train a network, write its run folder and say how well it does.
+
+    Args:
+        source: the network and the data.
+        training: how.
+        out: the run folder.
+        options: of a neural ODE of the zoo.
+        overwrite: replace the run that is in that folder.
+        json: print metrics.json.
+    """
+    opened, dataset = source.open(untrained=True, options=options)
+    run = training.run(opened, dataset, out, overwrite=overwrite, report=say)
+    if not is_first_process():
+        return
+    if json:
+        print_json(run.metrics)
+    else:
+        accuracy = said(run.metrics, out / "metrics.json", "test_accuracy")
+        print(f"{opened.origin.name} on {dataset.name}: test accuracy {accuracy:.2%}, in {out}")
+        print(f"The page: {out / PAGE}")

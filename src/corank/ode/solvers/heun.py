@@ -1,0 +1,22 @@
+"""Heun's method of order 2."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import final
+
+from corank.ode.solvers.base import FixedSolver
+from corank.ode.tableau import Tableau
+
+_TABLEAU = Tableau(nodes=(0, 1), matrix=((), (1,)), weights=(1 / 2, 1 / 2), order=2)
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Heun(FixedSolver):
+    """The explicit trapezoidal rule: two stages, order 2."""
+
+    @property
+    def tableau(self) -> Tableau:
+        """The coefficients."""
+        return _TABLEAU
