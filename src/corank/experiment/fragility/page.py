@@ -91,7 +91,7 @@ def why_section(found: Fragility, dataset: Dataset) -> Section:
         "What the network looks at",
         text=(WHY, *remarks(found)),
         tables=(classes_table(found, dataset),),
-        figures=(cosine_histogram(sizes), path(found, dataset)),
+        figures=(*((cosine_histogram(sizes),) if len(sizes) > 1 else ()), path(found, dataset)),
         left_out=left_out(found),
     )
 
@@ -191,7 +191,8 @@ def path(found: Fragility, dataset: Dataset) -> Figure:
     singled = {}
     for which, extreme in zip(("most fragile", "least fragile"), ends, strict=False):
         pair = found.images[extreme.place].pair
-        singled[f"{which} ({dataset.class_names[pair.label]} to {_name(dataset, pair.other)})"] = cosines[extreme.place]
+        way = f"{dataset.class_names[pair.label]} to {_name(dataset, pair.other)}"
+        singled[f"{which} ({way})" if len(found.images) > 1 else way] = cosines[extreme.place]
     return cosines_along_path(found.alphas, cosines, singled)
 
 

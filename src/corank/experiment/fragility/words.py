@@ -71,9 +71,12 @@ def scale_in_words(found: Fragility) -> str:
     of = {row.guess: row for row in found.agreement if row.of == "found"}
     ours, plain = of["predicted"], of["first_order"]
     aimed = {row.guess: row for row in found.agreement if row.of == "Q"}
+    compressed = of["cosine"]
     return (
         f"Half of the predictions are off by at most {_share(ours)}, of the plain guesses by {_share(plain)}. The "
-        "paper's own prediction, M_b, goes towards the class of the path's end. It is no other than the plain guess "
+        f"angle alone, as |cos θ| L / 2, has a rank correlation of {_rank(compressed)} and is "
+        f"{number(compressed.median_ratio)} times as long as what was found (median). The paper's own prediction, M_b, "
+        "goes towards the class of the path's end. It is no other than the plain guess "
         "towards that class: the sum of eq. 8 along the path is the change of g from one end to the other, whatever "
         "lies between, so that M_b = g(x) / |grad g(x)| up to the error of the sum (at most "
         f"{percent(found.largest_integral_error)} here). Its rank correlation with what attacks found towards that "
