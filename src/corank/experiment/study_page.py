@@ -13,6 +13,7 @@ from corank.experiment.forecast_section import forecast_section
 from corank.experiment.reduced_section import baseline, reduced_section, reduced_tradeoffs
 from corank.experiment.run_folder import versions
 from corank.experiment.run_pages import reload_section
+from corank.experiment.structure_chapter import structure_chapter
 from corank.experiment.study import StudyResult
 from corank.experiment.tables import cuts_table, layers_table
 from corank.experiment.words import sentence
@@ -37,7 +38,7 @@ def study_page(
     layers, *others = chapters(result.measured, layers_table(result.active, result.places))
     sections = (
         layers, forecast_section(result), _cuts(result), _loading(result, dataset, folder), reduced_section(result),
-        *attack_chapter(result.attacks, dataset), *others,
+        *attack_chapter(result.attacks, dataset), *structure_chapter(result.measured), *others,
     )  # fmt: skip
     return Page(
         title=f"What {result.network} uses",
