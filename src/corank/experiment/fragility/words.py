@@ -35,9 +35,14 @@ def fragile_in_words(found: Fragility, network: str) -> tuple[str, ...]:
     half = median(image.pair.L / 2 for image in found.images)
     times = half / median(lengths)
     compressed = median(abs(image.pair.cosine) * image.pair.L / 2 for image in found.images)
+    fooled = (
+        f"The image changes its class under a perturbation of length {number(lengths[0])}."
+        if len(found.images) == 1
+        else f"Of {images} that {network} gets right, half change their class under a perturbation no longer than "
+        f"{number(median(lengths))}."
+    )
     return (
-        f"Of {images} that {network} gets right, half change their class under a perturbation no longer than "
-        f"{number(median(lengths))}. Half way to the nearest example of another class is {number(half)}, "
+        f"{fooled} Half way to the nearest example of another class is {number(half)}, "
         f"{number(times)} times as far (medians; Euclidean lengths).",
         f"The reason that feature compression gives: the network looks at {percent(found.mean_abs_cosine)} of the "
         "direction to that example (mean |cos θ|), so that a push along its own direction may be much shorter. For a "
