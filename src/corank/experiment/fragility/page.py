@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from corank.experiment.fragility.diagnosis import Extreme, Fragility, column
+from corank.experiment.fragility.fragility import Extreme, Fragility, column
 from corank.experiment.fragility.words import (
     NAMES,
     better_in_words,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from statistics import median
 
 from corank.experiment.fragility.agreement import Agreement
-from corank.experiment.fragility.diagnosis import Fragility
+from corank.experiment.fragility.fragility import Fragility
 from corank.experiment.words import counted
 from corank.report.format import number, percent
 
