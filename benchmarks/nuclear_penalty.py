@@ -5,10 +5,12 @@ Of the layers of the networks that the penalty is for: the convolutional one of 
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from typing import Any
 
 import torch
-from _common import arguments, seconds, spread, write
+from _common import arguments, spread, write
 from torch import Tensor
 
 from corank.linalg import nuclear_norm
@@ -27,6 +29,13 @@ def by_decomposition(matrix: Tensor) -> Tensor:
     """The sum of the singular values of a whole decomposition, through which autograd goes."""
     values: Tensor = torch.linalg.svd(matrix, full_matrices=False)[1]
     return values.sum()
+
+
+def seconds(work: Callable[[], Any]) -> float:
+    """The processor time of one call, which others at work on the machine do not change."""
+    start = time.process_time()
+    work()
+    return time.process_time() - start
 
 
 def compared(name: str, repeats: int) -> dict[str, Any]:

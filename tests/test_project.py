@@ -103,7 +103,7 @@ print(json.dumps(sorted(looked_for)))
         ("corank.compress", "Compressor"),
         ("corank.defend", "Defence"),
         ("corank.train.penalties", "Penalty"),
-    ],  # fmt: skip
+    ],
 )
 def test_a_room_re_exports_every_method_found_in_it(room: str, base: str) -> None:
     package = import_module(room)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from corank.experiment import Opened
-from corank.experiment.fragility.diagnosis import Fragility
+from corank.experiment.fragility.fragility import Fragility
 from corank.experiment.study_attacks import NoAttacks, StudyAttacks
 from corank.experiment.study_fragility import fragility_in_words, fragility_sections, fragility_studied
 from corank.zoo import Dataset

@@ -25,7 +25,7 @@ from corank.experiment.attack_tables import (
     universal_table,
     vector_in_words,
 )
-from corank.experiment.words import capital, counted, together
+from corank.experiment.words import counted, together
 from corank.report import Column, Figure, Page, Section, Table, figures_of
 from corank.report.figures import Triptych, classes_into, is_picture, triptychs
 from corank.report.format import number, percent
@@ -92,8 +92,8 @@ def universal_in_words(result: Mapping[str, Any]) -> tuple[str, ...]:
         f"{images['train']:,} training images that it was found on, to {percent(fooled['train'])}.",
         f"The error rate on the held-out images goes from {percent(result['error_rate_before']['heldout'])} to "
         f"{percent(errors['heldout'])}; {percent(into['heldout'] / images['heldout'])} end in class {into['class']}.",
-        f"{capital(result['method'].replace('-', ' '))} took {number(float(result['seconds']))} seconds, the gradients "
-        f"of {result['sample_gradients']:,} samples and {result['forward_passes']:,} passes forward: "
+        f"The search ({result['method'].replace('-', ' ')}) took {number(float(result['seconds']))} seconds, the "
+        f"gradients of {result['sample_gradients']:,} samples and {result['forward_passes']:,} passes forward: "
         f"{result['message']}.",
     )
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from corank.attack.audit import Row
 from corank.report import Column, Table
-from corank.report.format import percent
+from corank.report.format import number, percent
 
 SPLITS = {"train": "training", "heldout": "held out"}
 
@@ -72,11 +72,18 @@ def audit_table(rows: Sequence[Row]) -> Table:
         Column("test"),
         Column("verdict"),
         Column("value"),
-        Column("threshold", note="beyond which the test is flagged"),
-        Column("what is measured"),
+        Column("should be", note="or the test is flagged, unless so few images may differ so by chance"),
+        Column("what is measured", note="a gain is the share of images that only this breaks"),
     )
-    body = tuple((f"{row.number} {row.test}", row.verdict, row.value, row.threshold, row.measure) for row in rows)
+    body = tuple((f"{row.number} {row.test}", row.verdict, row.value, _allowed(row), row.measure) for row in rows)
     return Table(columns, body, "Twenty tests of whether the attacks were strong enough.")
+
+
+def _allowed(row: Row) -> str | None:
+    """On which side of its threshold the value of a test lies where nothing is suspicious."""
+    if row.threshold is None:
+        return None
+    return f"{'at least' if row.flagged_if == 'below' else 'at most'} {number(row.threshold)}"
 
 
 def transfer_table(result: Mapping[str, Any]) -> Table:

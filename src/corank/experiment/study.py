@@ -20,7 +20,7 @@ from corank.errors import InputError
 from corank.experiment.choice import best_at, choose, nothing_to_keep, recommend
 from corank.experiment.compressing import EVALUATION_BATCH, accuracies, compress_and_evaluate
 from corank.experiment.evaluated import Accuracies, Evaluated, asnetwork
-from corank.experiment.fragility.diagnosis import Fragility
+from corank.experiment.fragility.fragility import Fragility
 from corank.experiment.reduced_cuts import ReducedCuts, reduce_cuts
 from corank.experiment.study_attacks import NoAttacks, StudyAttacks, attack_studied
 from corank.experiment.study_fragility import fragility_studied

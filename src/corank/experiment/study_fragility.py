@@ -8,7 +8,8 @@ from torch import nn
 
 from corank.errors import InputError
 from corank.experiment.attack_setting import Setting
-from corank.experiment.fragility.diagnosis import Fragility, diagnosed
+from corank.experiment.fragility.diagnosis import diagnosed
+from corank.experiment.fragility.fragility import Fragility
 from corank.experiment.fragility.options import Diagnosing
 from corank.experiment.fragility.page import fragility_chapter
 from corank.experiment.fragility.words import better_in_words, fragile_in_words

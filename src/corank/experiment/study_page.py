@@ -13,6 +13,7 @@ from corank.experiment.forecast_section import forecast_section
 from corank.experiment.reduced_section import baseline, reduced_section, reduced_tradeoffs
 from corank.experiment.run_folder import versions
 from corank.experiment.run_pages import reload_section
+from corank.experiment.structure_chapter import structure_chapter
 from corank.experiment.study import StudyResult
 from corank.experiment.study_fragility import fragility_in_words, fragility_sections
 from corank.experiment.tables import cuts_table, layers_table
@@ -39,7 +40,7 @@ def study_page(
     sections = (
         layers, forecast_section(result), _cuts(result), _loading(result, dataset, folder), reduced_section(result),
         *attack_chapter(result.attacks, dataset),
-        *fragility_sections(result.fragility, result.network, dataset), *others,
+        *fragility_sections(result.fragility, result.network, dataset), *structure_chapter(result.measured), *others,
     )  # fmt: skip
     return Page(
         title=f"What {result.network} uses",

@@ -13,7 +13,6 @@ import torch
 from torch import Tensor
 
 from corank.errors import InputError
-from corank.linalg.small_gram import descending_eigenpairs
 
 
 def nuclear_norm(matrix: Tensor) -> Tensor:
@@ -44,12 +43,12 @@ class _NuclearNorm(torch.autograd.Function):
     def forward(context: Any, matrix: Tensor) -> Tensor:
         short = matrix if len(matrix) <= matrix.shape[1] else matrix.T
         wide = short.to(torch.float64)
-        squares, left = descending_eigenpairs(wide @ wide.T)
-        floor = len(squares) * torch.finfo(torch.float64).eps * squares[:1]
-        inverses = torch.where(squares > floor, squares.clamp(min=torch.finfo(torch.float64).tiny).rsqrt(), 0.0)
+        squares, left = torch.linalg.eigh(wide @ wide.T)
+        floor = max(len(squares) * torch.finfo(torch.float64).eps * float(squares[-1]), torch.finfo(torch.float64).tiny)
+        inverses = squares.clamp(min=floor).rsqrt_().masked_fill_(squares <= floor, 0.0)
         gradient = ((left * inverses) @ left.T).to(matrix.dtype) @ short
         context.save_for_backward(gradient if short is matrix else gradient.T)
-        return squares.sqrt().sum().to(matrix.dtype)
+        return (squares * inverses).sum().to(matrix.dtype)
 
     @staticmethod
     @torch.autograd.function.once_differentiable

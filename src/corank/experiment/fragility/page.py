@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from corank.experiment.fragility.diagnosis import Extreme, Fragility, column
+from corank.experiment.fragility.fragility import Extreme, Fragility, column
 from corank.experiment.fragility.words import (
     NAMES,
     better_in_words,
@@ -91,7 +91,7 @@ def why_section(found: Fragility, dataset: Dataset) -> Section:
         "What the network looks at",
         text=(WHY, *remarks(found)),
         tables=(classes_table(found, dataset),),
-        figures=(cosine_histogram(sizes), path(found, dataset)),
+        figures=(*((cosine_histogram(sizes),) if len(sizes) > 1 else ()), path(found, dataset)),
         left_out=left_out(found),
     )
 
@@ -140,14 +140,14 @@ def classes_table(found: Fragility, dataset: Dataset) -> Table:
 def agreement_table(rows: Sequence[Mapping[str, Any]]) -> Table:
     """A row a guess, from what `fragility.json` holds: how well it foretells what attacks found."""
     columns = (
-        Column("of"),
+        Column("into", note="the class that the perturbation leads to: any, or that of the path's end"),
         Column("guess"),
         Column("rank correlation", note="Spearman's, with what attacks found", show=_three),
         Column("median ratio", note="of the guess to what was found", show=number),
         Column("median error", note="half of the guesses are off by at most this share", show=percent),
         Column("images"),
     )
-    titles = {"found": "into any class", "Q": "into the class of the path's end"}
+    titles = {"found": "any class", "Q": "path's end"}
     names = ("rank_correlation", "median_ratio", "median_error", "images")
     body = tuple((titles[row["of"]], NAMES[row["guess"]], *(row[name] for name in names)) for row in rows)
     return Table(columns, body, "Guesses of the smallest perturbation beside what attacks found.")
@@ -191,7 +191,8 @@ def path(found: Fragility, dataset: Dataset) -> Figure:
     singled = {}
     for which, extreme in zip(("most fragile", "least fragile"), ends, strict=False):
         pair = found.images[extreme.place].pair
-        singled[f"{which} ({dataset.class_names[pair.label]} to {_name(dataset, pair.other)})"] = cosines[extreme.place]
+        way = f"{dataset.class_names[pair.label]} to {_name(dataset, pair.other)}"
+        singled[f"{which} ({way})" if len(found.images) > 1 else way] = cosines[extreme.place]
     return cosines_along_path(found.alphas, cosines, singled)
 
 

@@ -12,7 +12,8 @@ from typing import Any
 from corank.experiment import run_folder
 from corank.experiment.attack_folder import Kind
 from corank.experiment.attack_setting import Setting
-from corank.experiment.fragility.diagnosis import Fragility, diagnosed
+from corank.experiment.fragility.diagnosis import diagnosed
+from corank.experiment.fragility.fragility import Fragility
 from corank.experiment.fragility.options import Diagnosing
 from corank.experiment.fragility.page import fragility_page
 from corank.experiment.fragility.words import in_words

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from statistics import median
 
 from corank.experiment.fragility.agreement import Agreement
-from corank.experiment.fragility.diagnosis import Fragility
+from corank.experiment.fragility.fragility import Fragility
 from corank.experiment.words import counted
 from corank.report.format import number, percent
 
@@ -34,14 +34,19 @@ def fragile_in_words(found: Fragility, network: str) -> tuple[str, ...]:
         return (f"No attack found a perturbation that changes the class {network} gives to any of {images}.",)
     half = median(image.pair.L / 2 for image in found.images)
     times = half / median(lengths)
+    compressed = median(abs(image.pair.cosine) * image.pair.L / 2 for image in found.images)
+    fooled = (
+        f"The image changes its class under a perturbation of length {number(lengths[0])}."
+        if len(found.images) == 1
+        else f"Of {images} that {network} gets right, half change their class under a perturbation no longer than "
+        f"{number(median(lengths))}."
+    )
     return (
-        f"Of {images} that {network} gets right, half change their class under a perturbation no longer than "
-        f"{number(median(lengths))}. Half way to the nearest example of another class is {number(half)}, "
+        f"{fooled} Half way to the nearest example of another class is {number(half)}, "
         f"{number(times)} times as far (medians; Euclidean lengths).",
-        f"The reason that feature compression gives: of the direction to that example the network looks at "
-        f"{percent(found.mean_abs_cosine)} (mean |cos θ|), and a push along its own direction need not go further than "
-        f"that part. Were the network linear and as sure at both ends, |cos θ| L / 2 would be enough, "
-        f"{number(median(abs(image.pair.cosine) * image.pair.L / 2 for image in found.images))} in the median.",
+        f"The reason that feature compression gives: the network looks at {percent(found.mean_abs_cosine)} of the "
+        "direction to that example (mean |cos θ|), so that a push along its own direction may be much shorter. For a "
+        f"linear network that is as sure at both ends |cos θ| L / 2 would do, {number(compressed)} in the median.",
     )
 
 
@@ -71,9 +76,12 @@ def scale_in_words(found: Fragility) -> str:
     of = {row.guess: row for row in found.agreement if row.of == "found"}
     ours, plain = of["predicted"], of["first_order"]
     aimed = {row.guess: row for row in found.agreement if row.of == "Q"}
+    compressed = of["cosine"]
     return (
         f"Half of the predictions are off by at most {_share(ours)}, of the plain guesses by {_share(plain)}. The "
-        "paper's own prediction, M_b, goes towards the class of the path's end. It is no other than the plain guess "
+        f"angle alone, as |cos θ| L / 2, has a rank correlation of {_rank(compressed)} and is "
+        f"{number(compressed.median_ratio)} times as long as what was found (median). The paper's own prediction, M_b, "
+        "goes towards the class of the path's end. It is no other than the plain guess "
         "towards that class: the sum of eq. 8 along the path is the change of g from one end to the other, whatever "
         "lies between, so that M_b = g(x) / |grad g(x)| up to the error of the sum (at most "
         f"{percent(found.largest_integral_error)} here). Its rank correlation with what attacks found towards that "

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from corank.errors import InputError
-from corank.report.figures.figure import Canvas, Figure, draw_figure
+from corank.report.figures.figure import FONT_SIZE, Canvas, Figure, draw_figure
 from corank.report.figures.rows import legend_mark, row_legend
 from corank.report.format import axis_number
 from corank.report.palette import ACCENT, INK, MUTED, SECOND
@@ -40,8 +40,8 @@ def cosines_along_path(
         alt=f"|cos θ| at {len(alphas)} points of the paths of {len(cosines)} inputs",
         caption=(
             "Along the straight way from an input (α = 0) to the example of another class (α = 1): how much of this "
-            "way's direction the gradient of the difference of both logits holds. The band is the middle half of all "
-            f"{len(cosines):,} inputs."
+            "way's direction the gradient of the difference of both logits holds."
+            + (f" The band is the middle half of all {len(cosines):,} inputs." if len(cosines) > 1 else "")
         ),
         height=320,
         narrow_height=340,
@@ -54,8 +54,8 @@ def _draw(
     sizes: NDArray[np.float64],
     singled_out: Mapping[str, NDArray[np.float64]],
 ) -> None:
-    axes = canvas.axes(left=48, right=24, top=84 if canvas.narrow else 44, bottom=52, x="α")
-    axes.set_ylabel("|cos θ|", color=INK.light, labelpad=2)
+    axes = canvas.axes(left=64, right=24, top=84 if canvas.narrow else 44, bottom=52, x="α")
+    axes.set_ylabel("|cos θ|", size=FONT_SIZE, color=INK.light, labelpad=8)
     handles = []
     low, middle, high = np.quantile(sizes, (0.25, 0.5, 0.75), axis=0)
     if len(sizes) > 1:

@@ -67,7 +67,7 @@ def fragile_inputs(name: str, rows: Sequence[FragilePicture], bounds: tuple[floa
             f"{which}. From left to right: the input, the nearest example of another class, what separates them with "
             "its length, the smallest perturbation found with its length, and the input with it and what the network "
             f"sees then. In the difference and the perturbation grey is nothing; black and white are {span:g} less and "
-            f"more in the difference, {largest:.3g} in the perturbation, which would hardly be seen otherwise."
+            f"more in the difference, {largest:.3g} in the perturbation."
         ),
         height=_height(len(rows), False),
         narrow_height=_height(len(rows), True),

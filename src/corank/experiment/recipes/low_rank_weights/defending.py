@@ -77,8 +77,10 @@ FCNN_PAPER = Defending(
     epochs=100, tuning_epochs=100, batch_size=128, learning_rate=1e-3, tuning_rate=1e-3, adversary_steps=20,
     test_images=None,
 )  # fmt: skip
-CNN = Defending(network="cnn_lw", layers=("conv1", "conv2"), epochs=3, tuning_epochs=2, adversary_steps=3,
-                test_images=1000)  # fmt: skip
+CNN = Defending(
+    network="cnn_lw", layers=("conv1", "conv2"), epochs=5, tuning_epochs=2, adversary_steps=3, train_images=12_000,
+    test_images=1000,
+)  # fmt: skip
 CNN_PAPER = Defending(
     network="cnn_lw", data="fashion-mnist", layers=("conv1", "conv2"), epochs=50, tuning_epochs=50, batch_size=64,
     learning_rate=0.01, tuning_rate=1e-3, adversary_steps=20, test_images=None,

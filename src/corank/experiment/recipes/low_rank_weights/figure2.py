@@ -51,7 +51,7 @@ TABLE = Table(
     columns=(*OF_LAYERS, *INFORMATION),
     presets={
         "smoke": (Grid(cells=small_cells(layer=[1, 2]), options=SMALL, stands_in=True),),
-        "quick": (Grid(cells=fcnn_cells(layer=range(1, 7)), options=FCNN, stands_in=True),),
+        "quick": (Grid(cells=fcnn_cells(layer=range(1, 7)), options=FCNN),),
         "paper": (Grid(cells=fcnn_cells(layer=range(1, 7)), options=FCNN_PAPER),),
     },
     claims=(

@@ -43,7 +43,7 @@ TABLE = Table(
     columns=FOOLED,
     presets={
         "smoke": (Grid(cells=small_cells(), options=SMALL, stands_in=True),),
-        "quick": (Grid(cells=fcnn_cells(), options=FCNN, stands_in=True),),
+        "quick": (Grid(cells=fcnn_cells(), options=FCNN),),
         "paper": (Grid(cells=fcnn_cells(), options=FCNN_PAPER),),
     },
     claims=(
