@@ -1,10 +1,9 @@
-"""Fields on which gradient methods are compared: a density, and convolutional blocks, smooth, dissipative and kinked."""
+"""Fields on which gradient methods are compared: a density's, and convolutional blocks with and without kinks."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn

@@ -82,6 +82,7 @@ class BufferedSteps(Steps):
         self._end_state, self._end_size, self._times = y0, self._size, (0.0, 0.0)
 
     def attempt(self, t: float, end: float) -> float:
+        """Compute the step from t to end; its error relative to the tolerance."""
         h = end - t
         self._times = (t, end)
         slopes = self.slopes
@@ -107,11 +108,12 @@ class BufferedSteps(Steps):
         """The root mean square, or the largest one of the groups; entries after the last group do not count."""
         if self._groups is None:
             return float(torch.linalg.vector_norm(ratios)) / max(ratios.numel(), 1) ** 0.5
-        pieces = ratios[: sum(self._groups)].split(self._groups)
+        pieces = ratios[: sum(self._groups)].split(self._groups)  # type: ignore[no-untyped-call]
         norms = [torch.linalg.vector_norm(piece) / max(piece.numel(), 1) ** 0.5 for piece in pieces]
         return float(torch.stack(norms).max())  # a not-a-number wins
 
     def accept(self) -> None:
+        """Make the attempted step's end the present state."""
         if self._keep:
             slope = self.slopes[0].clone() if self._keep_slopes else None
             self.accepted.append(Accepted(start=self._times[0], end=self._times[1], state=self.y, slope=slope))
@@ -121,6 +123,7 @@ class BufferedSteps(Steps):
             self.slopes[0].copy_(self.slopes[-1])
 
     def put(self, first: int, times: Sequence[float]) -> None:
+        """Store the states at times within the attempted step."""
         t, end = self._times
         h = end - t
         shares = torch.tensor([(time - t) / h for time in times], dtype=torch.float64).numpy()
@@ -128,6 +131,7 @@ class BufferedSteps(Steps):
         torch.addmm(self.y.expand(len(times), -1), weights, self.slopes, out=self.values[first : first + len(times)])
 
     def put_present(self, index: int) -> None:
+        """Store the present state as that of a wanted time."""
         self.values[index].copy_(self.y)
 
     def first_step(self, t: float, span: float, solver: AdaptiveSolver) -> float:

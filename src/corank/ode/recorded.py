@@ -16,13 +16,13 @@ Derivative = Callable[[Time, Tensor], Tensor]
 
 
 def combined(y: Tensor, h: Time, weights: Sequence[Time], slopes: Sequence[Tensor]) -> Tensor:
-    """y + h sum_i weights_i slopes_i; with numbers for h and weights autograd has nothing to save."""
+    """Y + h sum_i weights_i slopes_i; with numbers for h and weights autograd has nothing to save."""
     if isinstance(h, Tensor) or any(isinstance(weight, Tensor) for weight in weights):
         total = sum((weight * slope for weight, slope in zip(weights, slopes, strict=True)), torch.zeros_like(y))
         return y + h * total
     for weight, slope in zip(weights, slopes, strict=True):
         if weight != 0:
-            y = torch.add(y, slope, alpha=h * weight)
+            y = torch.add(y, slope, alpha=float(h * weight))
     return y
 
 
@@ -103,6 +103,7 @@ class RecordedSteps(Steps):
         return self._slope
 
     def attempt(self, t: float, end: float) -> float:
+        """Compute the step from t to end; its error relative to the tolerance."""
         start, stop = self._time(t), self._time(end)
         h = stop - start
         if isinstance(h, Tensor):
@@ -119,12 +120,15 @@ class RecordedSteps(Steps):
             return _norm(error.div_(scale), self._groups)
 
     def accept(self) -> None:
+        """Make the attempted step's end the present state."""
         assert self._attempt is not None
         _, _, _, self.y, slopes = self._attempt
         self._slope = slopes[-1] if self._tableau.reuses_last_stage else None
 
     def put(self, first: int, times: Sequence[float]) -> None:
-        assert self._attempt is not None and first == len(self.found)
+        """Store the states at times within the attempted step."""
+        assert self._attempt is not None
+        assert first == len(self.found)
         start, h, _, _, slopes = self._attempt
         for index, time in enumerate(times, start=first):
             place: Time = self._t[index].to(torch.float64) if self._t.requires_grad else time
@@ -134,6 +138,7 @@ class RecordedSteps(Steps):
             self.found.append(dense(self._tableau, self.y, h, share, slopes))
 
     def put_present(self, index: int) -> None:
+        """Store the present state as that of a wanted time."""
         assert index == len(self.found)
         state, time = self.y, self._times[index]
         if self._t.requires_grad and self._times.count(time) > 1:  # each of equal times moves the state there
@@ -143,6 +148,7 @@ class RecordedSteps(Steps):
 
     @torch.no_grad()
     def first_step(self, t: float, span: float, solver: AdaptiveSolver) -> float:
+        """A size for the first step, as without a graph."""
         from corank.ode.buffered import BufferedSteps
 
         with torch.enable_grad():
@@ -160,7 +166,7 @@ class RecordedSteps(Steps):
 
 
 def _norm(ratios: Tensor, groups: Sequence[int] | None) -> float:
-    pieces = ratios.split(list(groups)) if groups is not None else [ratios]
+    pieces = ratios.split(list(groups)) if groups is not None else [ratios]  # type: ignore[no-untyped-call]
     return max(
         (float(torch.linalg.vector_norm(piece)) / max(piece.numel(), 1) ** 0.5 for piece in pieces),
         key=lambda norm: float("inf") if norm != norm else norm,

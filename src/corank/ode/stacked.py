@@ -56,7 +56,7 @@ def parameter_products(
             if tried is None:
                 forms = forms[1:]
                 continue
-            found = tried
+            found = list(tried)
         for total, one in zip(totals, found, strict=True):
             if one is not None:
                 total.add_(one)

@@ -80,7 +80,7 @@ class Auto(Adjoint):
         if stored is None:
             return replayed(problem, accepted, gradients)
         try:
-            return self._quadrature.swept(problem, stored, gradients, most_steps=10 + 3 * len(accepted))
+            return self._quadrature.swept(problem, stored, gradients, most_steps=5 + 2 * len(accepted))
         except AdjointError as error:
             statistics = problem.field.statistics
             statistics.gradient, statistics.note = "auto: checkpoint", f"gave up quadrature: {error}"
