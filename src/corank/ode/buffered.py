@@ -6,6 +6,7 @@ solution at any number of times within a step one matrix product.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -107,9 +108,9 @@ class BufferedSteps(Steps):
     def _norm(self, ratios: Tensor) -> float:
         """The root mean square, or the largest one of the groups; entries after the last group do not count."""
         if self._groups is None:
-            return float(torch.linalg.vector_norm(ratios)) / max(ratios.numel(), 1) ** 0.5
+            return float(torch.linalg.vector_norm(ratios)) / math.sqrt(max(ratios.numel(), 1))
         pieces = ratios[: sum(self._groups)].split(self._groups)  # type: ignore[no-untyped-call]
-        norms = [torch.linalg.vector_norm(piece) / max(piece.numel(), 1) ** 0.5 for piece in pieces]
+        norms = [torch.linalg.vector_norm(piece) / math.sqrt(max(piece.numel(), 1)) for piece in pieces]
         return float(torch.stack(norms).max())  # a not-a-number wins
 
     def accept(self) -> None:
@@ -153,7 +154,7 @@ class BufferedSteps(Steps):
             return min(max(1e-6, guess * 1e-3), abs(span))
         if not largest < float("inf"):
             return guess
-        return min(100 * guess, (0.01 / largest) ** (1 / (solver.tableau.embedded_order + 1)), abs(span))
+        return min(100 * guess, math.pow(0.01 / largest, 1 / (solver.tableau.embedded_order + 1)), abs(span))
 
     @property
     def last_slope(self) -> Tensor | None:

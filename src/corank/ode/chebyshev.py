@@ -57,9 +57,9 @@ def barycentric_row(t: float, grid: Floats, weights: Floats) -> Floats:
         row = np.zeros(len(grid))
         row[hit[0]] = 1
         return row
-    shares = weights / away
-    row: Floats = shares / shares.sum()
-    return row
+    shares: Floats = weights / away
+    shares /= shares.sum()
+    return shares
 
 
 @cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 import torch
@@ -168,6 +169,6 @@ class RecordedSteps(Steps):
 def _norm(ratios: Tensor, groups: Sequence[int] | None) -> float:
     pieces = ratios.split(list(groups)) if groups is not None else [ratios]  # type: ignore[no-untyped-call]
     return max(
-        (float(torch.linalg.vector_norm(piece)) / max(piece.numel(), 1) ** 0.5 for piece in pieces),
+        (float(torch.linalg.vector_norm(piece)) / math.sqrt(max(piece.numel(), 1)) for piece in pieces),
         key=lambda norm: float("inf") if norm != norm else norm,
     )
