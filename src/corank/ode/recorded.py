@@ -89,13 +89,13 @@ class RecordedSteps(Steps):
         """A time with its place in the graph, if it has one; times come in their order."""
         if not self._t.requires_grad:
             return t
-        times = self._times
+        times, exact = self._times, self._t.to(torch.float64)
         sign = 1 if times[-1] >= times[0] else -1
-        index = max(
-            (i for i in range(len(times) - 1) if sign * (t - times[i]) >= 0 and times[i] != times[i + 1]), default=0
-        )
+        inner = [i for i in range(len(times) - 1) if times[i] != times[i + 1] and sign * (t - times[i]) >= 0]
+        if not inner:
+            return exact[0]
+        index = inner[-1]
         share = (t - times[index]) / (times[index + 1] - times[index])
-        exact = self._t.to(torch.float64)
         return exact[index] + share * (exact[index + 1] - exact[index])
 
     def _first(self, t: float) -> Tensor:
@@ -143,8 +143,12 @@ class RecordedSteps(Steps):
         assert index == len(self.found)
         state, time = self.y, self._times[index]
         if self._t.requires_grad and self._times.count(time) > 1:  # each of equal times moves the state there
-            shift = self._t[index].to(torch.float64) - self._time(time)
-            state = state + shift.to(state.dtype) * self._field(time, self.y)
+            shift = (self._t[index].to(torch.float64) - self._time(time)).to(state.dtype)
+            slope = self._field(time, self.y)
+            if index == 0:
+                self.y = state - shift * slope
+            else:
+                state = state + shift * slope
         self.found.append(state)
 
     @torch.no_grad()

@@ -122,7 +122,7 @@ class _AdjointFunction(torch.autograd.Function):
         found = [in_state, in_times, *in_parameters]
         if asks_twice:
             once: Any = _Once.apply
-            found = [None if one is None else once(one, gradients) for one in found]
+            found = [None if one is None else once(one, values) for one in found]
         return None, *found
 
 
