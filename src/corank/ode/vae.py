@@ -85,7 +85,7 @@ class FlowVAE(nn.Module):
         lower = level / LEVELS - mean
         # Of a logistic distribution over the whole line, the lowest level has all below it and the highest all above.
         above = logsigmoid(-lower / scale).masked_fill(level == 0, 0.0)
-        share = torch.special.expm1((_log_survival(upper, scale, level) - above).clamp(max=-1e-7)).neg()
+        share = -torch.expm1((_log_survival(upper, scale, level) - above).clamp(max=-1e-7))
         return (above + share.log()).sum(1)
 
     def sample(self, count: int, generator: torch.Generator | None = None) -> Tensor:
