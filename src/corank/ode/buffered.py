@@ -144,7 +144,7 @@ class BufferedSteps(Steps):
         scale = self._size * solver.rtol + solver.atol
         state_size, slope_size = self._norm(self.y / scale), self._norm(slope / scale)
         guess = 1e-6 if min(state_size, slope_size) < 1e-5 else 0.01 * state_size / slope_size
-        if not guess < float("inf"):  # also where it is no number
+        if not 0 < guess < float("inf"):  # also where it is no number
             return float("nan")
         guess = min(guess, abs(span))
         h = guess if span >= 0 else -guess
