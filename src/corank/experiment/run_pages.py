@@ -237,5 +237,12 @@ def _timing(latency: Sequence[Latency]) -> dict[str, Any]:
 
 def provenance(options: Mapping[str, Any], seconds: Any, machine: Mapping[str, Any]) -> dict[str, Any]:
     """Options, time, machine and versions; options that were left open are left out."""
-    named = {name.replace("_", " "): value for name, value in options.items() if value is not None}
+    named = {name.replace("_", " "): _flat(value) for name, value in options.items() if value is not None}
     return {**named, "seconds": round(seconds, 1), **machine, **versions()}
+
+
+def _flat(value: Any) -> Any:
+    """Options within an option as words."""
+    if not isinstance(value, Mapping):
+        return value
+    return ", ".join(f"{name.replace('_', ' ')} {inner}" for name, inner in value.items())

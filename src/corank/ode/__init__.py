@@ -5,6 +5,14 @@
 `odeint` has torchdiffeq's signature; `solve` takes solver and gradient method as objects and returns a result.
 """
 
+from corank.ode.diagnostics import (
+    AdjointBound,
+    adjoint_bound,
+    gradient_error,
+    logarithmic_norm,
+    reference_gradient,
+    round_trip_error,
+)
 from corank.ode.drop_in import odeint
 from corank.ode.field import Field
 from corank.ode.gradient import IRDM, RDM, Auto, Backprop, Checkpoint, Gradient, Quadrature
@@ -39,6 +47,7 @@ __all__ = [
     "RK3",
     "RK4",
     "AdaptiveSolver",
+    "AdjointBound",
     "Auto",
     "Backprop",
     "BogackiShampine3",
@@ -67,6 +76,11 @@ __all__ = [
     "Tableau",
     "ThreeEighths",
     "Tsitouras5",
+    "adjoint_bound",
+    "gradient_error",
+    "logarithmic_norm",
     "odeint",
+    "reference_gradient",
+    "round_trip_error",
     "solve",
 ]

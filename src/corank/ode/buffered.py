@@ -6,6 +6,7 @@ solution at any number of times within a step one matrix product.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -82,6 +83,7 @@ class BufferedSteps(Steps):
         self._end_state, self._end_size, self._times = y0, self._size, (0.0, 0.0)
 
     def attempt(self, t: float, end: float) -> float:
+        """Compute the step from t to end; its error relative to the tolerance."""
         h = end - t
         self._times = (t, end)
         slopes = self.slopes
@@ -106,12 +108,13 @@ class BufferedSteps(Steps):
     def _norm(self, ratios: Tensor) -> float:
         """The root mean square, or the largest one of the groups; entries after the last group do not count."""
         if self._groups is None:
-            return float(torch.linalg.vector_norm(ratios)) / max(ratios.numel(), 1) ** 0.5
-        pieces = ratios[: sum(self._groups)].split(self._groups)
-        norms = [torch.linalg.vector_norm(piece) / max(piece.numel(), 1) ** 0.5 for piece in pieces]
+            return float(torch.linalg.vector_norm(ratios)) / math.sqrt(max(ratios.numel(), 1))
+        pieces = ratios[: sum(self._groups)].split(self._groups)  # type: ignore[no-untyped-call]
+        norms = [torch.linalg.vector_norm(piece) / math.sqrt(max(piece.numel(), 1)) for piece in pieces]
         return float(torch.stack(norms).max())  # a not-a-number wins
 
     def accept(self) -> None:
+        """Make the attempted step's end the present state."""
         if self._keep:
             slope = self.slopes[0].clone() if self._keep_slopes else None
             self.accepted.append(Accepted(start=self._times[0], end=self._times[1], state=self.y, slope=slope))
@@ -121,6 +124,7 @@ class BufferedSteps(Steps):
             self.slopes[0].copy_(self.slopes[-1])
 
     def put(self, first: int, times: Sequence[float]) -> None:
+        """Store the states at times within the attempted step."""
         t, end = self._times
         h = end - t
         shares = torch.tensor([(time - t) / h for time in times], dtype=torch.float64).numpy()
@@ -128,6 +132,7 @@ class BufferedSteps(Steps):
         torch.addmm(self.y.expand(len(times), -1), weights, self.slopes, out=self.values[first : first + len(times)])
 
     def put_present(self, index: int) -> None:
+        """Store the present state as that of a wanted time."""
         self.values[index].copy_(self.y)
 
     def first_step(self, t: float, span: float, solver: AdaptiveSolver) -> float:
@@ -139,7 +144,7 @@ class BufferedSteps(Steps):
         scale = self._size * solver.rtol + solver.atol
         state_size, slope_size = self._norm(self.y / scale), self._norm(slope / scale)
         guess = 1e-6 if min(state_size, slope_size) < 1e-5 else 0.01 * state_size / slope_size
-        if not guess < float("inf"):  # also where it is no number
+        if not 0 < guess < float("inf"):  # also where it is no number
             return float("nan")
         guess = min(guess, abs(span))
         h = guess if span >= 0 else -guess
@@ -149,7 +154,7 @@ class BufferedSteps(Steps):
             return min(max(1e-6, guess * 1e-3), abs(span))
         if not largest < float("inf"):
             return guess
-        return min(100 * guess, (0.01 / largest) ** (1 / (solver.tableau.embedded_order + 1)), abs(span))
+        return min(100 * guess, math.pow(0.01 / largest, 1 / (solver.tableau.embedded_order + 1)), abs(span))
 
     @property
     def last_slope(self) -> Tensor | None:

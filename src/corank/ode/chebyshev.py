@@ -30,7 +30,7 @@ def nodes(count: int, start: float = -1.0, end: float = 1.0) -> list[float]:
 @cache
 def barycentric_weights(count: int) -> Floats:
     """The weights of the grid, up to a common factor."""
-    weights = (-1.0) ** np.arange(count)
+    weights: Floats = (-1.0) ** np.arange(count, dtype=np.float64)
     weights[[0, -1]] /= 2
     return weights
 
@@ -38,7 +38,7 @@ def barycentric_weights(count: int) -> Floats:
 @cache
 def printed_weights(count: int) -> Floats:
     """The weights as the thesis prints them: of a grid without ends, for reproduction only."""
-    n = np.arange(count)
+    n = np.arange(count, dtype=np.float64)
     weights: Floats = (-1.0) ** n * np.sin((2 * n + 1) * np.pi / (2 * count))
     return weights
 
@@ -58,7 +58,8 @@ def barycentric_row(t: float, grid: Floats, weights: Floats) -> Floats:
         row[hit[0]] = 1
         return row
     shares: Floats = weights / away
-    return shares / shares.sum()
+    shares /= shares.sum()
+    return shares
 
 
 @cache

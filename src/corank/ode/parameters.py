@@ -49,7 +49,9 @@ def discovered(
         before = _sequence_number()
         found = field.parts(time, field.split(y))
     own = {part.untyped_storage().data_ptr() for part in (y, time)}
-    parameters = {id(one): one for module in modules for one in module.parameters() if one.requires_grad}
+    parameters: dict[int, Tensor] = {
+        id(one): one for module in modules for one in module.parameters() if one.requires_grad
+    }
     for leaf in _leaves([one for one in found if one.requires_grad], before):
         if leaf.untyped_storage().data_ptr() not in own:
             parameters.setdefault(id(leaf), leaf)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 import torch
@@ -16,13 +17,13 @@ Derivative = Callable[[Time, Tensor], Tensor]
 
 
 def combined(y: Tensor, h: Time, weights: Sequence[Time], slopes: Sequence[Tensor]) -> Tensor:
-    """y + h sum_i weights_i slopes_i; with numbers for h and weights autograd has nothing to save."""
+    """Y + h sum_i weights_i slopes_i; with numbers for h and weights autograd has nothing to save."""
     if isinstance(h, Tensor) or any(isinstance(weight, Tensor) for weight in weights):
         total = sum((weight * slope for weight, slope in zip(weights, slopes, strict=True)), torch.zeros_like(y))
         return y + h * total
     for weight, slope in zip(weights, slopes, strict=True):
         if weight != 0:
-            y = torch.add(y, slope, alpha=h * weight)
+            y = torch.add(y, slope, alpha=float(h * weight))
     return y
 
 
@@ -88,13 +89,13 @@ class RecordedSteps(Steps):
         """A time with its place in the graph, if it has one; times come in their order."""
         if not self._t.requires_grad:
             return t
-        times = self._times
+        times, exact = self._times, self._t.to(torch.float64)
         sign = 1 if times[-1] >= times[0] else -1
-        index = max(
-            (i for i in range(len(times) - 1) if sign * (t - times[i]) >= 0 and times[i] != times[i + 1]), default=0
-        )
+        inner = [i for i in range(len(times) - 1) if times[i] != times[i + 1] and sign * (t - times[i]) >= 0]
+        if not inner:
+            return exact[0]
+        index = inner[-1]
         share = (t - times[index]) / (times[index + 1] - times[index])
-        exact = self._t.to(torch.float64)
         return exact[index] + share * (exact[index + 1] - exact[index])
 
     def _first(self, t: float) -> Tensor:
@@ -103,6 +104,7 @@ class RecordedSteps(Steps):
         return self._slope
 
     def attempt(self, t: float, end: float) -> float:
+        """Compute the step from t to end; its error relative to the tolerance."""
         start, stop = self._time(t), self._time(end)
         h = stop - start
         if isinstance(h, Tensor):
@@ -119,12 +121,15 @@ class RecordedSteps(Steps):
             return _norm(error.div_(scale), self._groups)
 
     def accept(self) -> None:
+        """Make the attempted step's end the present state."""
         assert self._attempt is not None
         _, _, _, self.y, slopes = self._attempt
         self._slope = slopes[-1] if self._tableau.reuses_last_stage else None
 
     def put(self, first: int, times: Sequence[float]) -> None:
-        assert self._attempt is not None and first == len(self.found)
+        """Store the states at times within the attempted step."""
+        assert self._attempt is not None
+        assert first == len(self.found)
         start, h, _, _, slopes = self._attempt
         for index, time in enumerate(times, start=first):
             place: Time = self._t[index].to(torch.float64) if self._t.requires_grad else time
@@ -134,15 +139,21 @@ class RecordedSteps(Steps):
             self.found.append(dense(self._tableau, self.y, h, share, slopes))
 
     def put_present(self, index: int) -> None:
+        """Store the present state as that of a wanted time."""
         assert index == len(self.found)
         state, time = self.y, self._times[index]
         if self._t.requires_grad and self._times.count(time) > 1:  # each of equal times moves the state there
-            shift = self._t[index].to(torch.float64) - self._time(time)
-            state = state + shift.to(state.dtype) * self._field(time, self.y)
+            shift = (self._t[index].to(torch.float64) - self._time(time)).to(state.dtype)
+            slope = self._field(time, self.y)
+            if index == 0:
+                self.y = state - shift * slope
+            else:
+                state = state + shift * slope
         self.found.append(state)
 
     @torch.no_grad()
     def first_step(self, t: float, span: float, solver: AdaptiveSolver) -> float:
+        """A size for the first step, as without a graph."""
         from corank.ode.buffered import BufferedSteps
 
         with torch.enable_grad():
@@ -160,8 +171,8 @@ class RecordedSteps(Steps):
 
 
 def _norm(ratios: Tensor, groups: Sequence[int] | None) -> float:
-    pieces = ratios.split(list(groups)) if groups is not None else [ratios]
+    pieces = ratios.split(list(groups)) if groups is not None else [ratios]  # type: ignore[no-untyped-call]
     return max(
-        (float(torch.linalg.vector_norm(piece)) / max(piece.numel(), 1) ** 0.5 for piece in pieces),
+        (float(torch.linalg.vector_norm(piece)) / math.sqrt(max(piece.numel(), 1)) for piece in pieces),
         key=lambda norm: float("inf") if norm != norm else norm,
     )

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor
 
 from corank.discover import methods_of, name_of
 from corank.errors import InputError, near
+from corank.ode import gradient as room
 from corank.ode.buffered import integrate
 from corank.ode.field import Field, FlatField
-from corank.ode import gradient as room
 from corank.ode.gradient import Backprop, Gradient
 from corank.ode.gradient.base import Problem
 from corank.ode.parameters import discovered, modules_of
@@ -123,7 +124,7 @@ def _checked_times(t: Tensor | Sequence[float]) -> tuple[float, ...]:
     times = tuple(float(time) for time in (t.tolist() if isinstance(t, Tensor) else t))
     if len(times) < 2:
         raise InputError(f"t must hold at least two times, got {len(times)}")
-    differences = [later - earlier for earlier, later in zip(times, times[1:], strict=False)]
+    differences = [later - earlier for earlier, later in pairwise(times)]
     if not (all(one >= 0 for one in differences) or all(one <= 0 for one in differences)):
         raise InputError(f"times must increase or decrease, got {', '.join(f'{time:g}' for time in times[:8])}")
     return times

@@ -8,7 +8,7 @@ at two nodes, known from elsewhere, must come out. A field that allows neither i
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -22,8 +22,8 @@ _FAILURES = (RuntimeError, ValueError, TypeError, IndexError, AssertionError)
 def parameter_products(
     field: FlatField,
     times: Sequence[float],
-    states: Tensor,
-    cotangents: Tensor,
+    states: Callable[[slice], Tensor],
+    cotangents: Callable[[slice], Tensor],
     parameters: Sequence[Tensor],
     *,
     known: Mapping[int, Sequence[Tensor]],
@@ -34,7 +34,7 @@ def parameter_products(
     Args:
         field: the field.
         times: the nodes.
-        states: the flat states there, a row each.
+        states: the flat states at some of them, a row each.
         cotangents: as many flat cotangents.
         parameters: the parameters.
         known: the derivatives of some nodes, for comparison.
@@ -47,14 +47,16 @@ def parameter_products(
         last = min(first + together, len(times)) if forms else first + 1
         part = slice(first, last)
         if last - first == 1:
-            _, _, found = field.products(times[first], states[first], cotangents[first], parameters, with_state=False)
+            _, _, found = field.products(
+                times[first], states(part)[0], cotangents(part)[0], parameters, with_state=False
+            )
         else:
             inside = {index - first: value for index, value in known.items() if first <= index < last}
-            tried = _together(field, times[part], states[part], cotangents[part], parameters, inside, forms[0])
+            tried = _together(field, times[part], states(part), cotangents(part), parameters, inside, forms[0])
             if tried is None:
                 forms = forms[1:]
                 continue
-            found = tried
+            found = list(tried)
         for total, one in zip(totals, found, strict=True):
             if one is not None:
                 total.add_(one)

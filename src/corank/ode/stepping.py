@@ -11,6 +11,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -83,10 +84,10 @@ def drive(steps: Steps, times: Sequence[float], solver: Solver, step: float | No
 def _drive_fixed(steps: Steps, times: Sequence[float], solver: FixedSolver) -> Progress:
     progress = Progress(reached=times[0])
     steps.put_present(0)
-    for index, (start, end) in enumerate(zip(times, times[1:], strict=False), start=1):
+    for index, (start, end) in enumerate(pairwise(times), start=1):
         count = solver.steps_between(start, end)
         grid = [start + (end - start) * (k / count) for k in range(count)] + [end]
-        for t, following in zip(grid, grid[1:], strict=False):
+        for t, following in pairwise(grid):
             steps.attempt(t, following)
             steps.accept()
         progress.steps += count

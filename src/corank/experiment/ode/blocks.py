@@ -8,6 +8,7 @@ from typing import final
 
 from torch import nn
 
+from corank.network.wrapper import unwrapped
 from corank.ode.block import blocks_of
 from corank.ode.smoothness import describe
 from corank.report import Column, Section, Table
@@ -49,7 +50,7 @@ def block_rows(network: nn.Module) -> tuple[BlockRow, ...]:
             evaluations_forward=sum(one.evaluations_forward for one in block.statistics),
             evaluations_backward=sum(one.evaluations_backward for one in block.statistics),
         )
-        for name, block in blocks_of(network).items()
+        for name, block in blocks_of(unwrapped(network)).items()
         if block.statistics
     )
 

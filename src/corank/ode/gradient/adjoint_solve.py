@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -78,7 +79,7 @@ def solved_and_stored(
             "Hermite() or gradient='checkpoint'"
         )
     times, places = [problem.times[0]], [0]
-    for start, end in zip(problem.times, problem.times[1:], strict=False):
+    for start, end in pairwise(problem.times):
         times += interpolation.times(start, end)[1:] if start != end else [end]
         places.append(len(times) - 1)
     steps, progress = integrate(
@@ -95,7 +96,7 @@ def solved_and_stored(
         _close(problem, steps)
     values = steps.values[places]
     grids: list[tuple[list[float], Tensor] | None] = []
-    for first, last in zip(places, places[1:], strict=False):
+    for first, last in pairwise(places):
         is_empty = times[first] == times[last]
         grids.append(None if is_empty else (times[first : last + 1], steps.values[first : last + 1]))
     problem.field.statistics.nodes = len(steps.accepted) if interpolation.needs_steps else len(times)

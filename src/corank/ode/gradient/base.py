@@ -80,8 +80,11 @@ class Adjoint(Gradient):
         """
 
     def integrate(self, problem: Problem) -> tuple[Tensor, Progress]:
+        """The flat states at the problem's times, with the method's own backward pass."""
         run = _Run(self, problem)
-        values = _AdjointFunction.apply(run, problem.y0, problem.t, *problem.parameters)
+        values: Tensor = _AdjointFunction.apply(  # type: ignore[no-untyped-call]
+            run, problem.y0, problem.t, *problem.parameters
+        )
         assert run.progress is not None
         return values, run.progress
 
@@ -118,7 +121,8 @@ class _AdjointFunction(torch.autograd.Function):
             in_state = adjoint + gradients[0] if ctx.needs_input_grad[1] else None
         found = [in_state, in_times, *in_parameters]
         if asks_twice:
-            found = [None if one is None else _Once.apply(one, gradients) for one in found]
+            once: Any = _Once.apply
+            found = [None if one is None else once(one, values) for one in found]
         return None, *found
 
 

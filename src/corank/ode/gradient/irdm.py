@@ -72,5 +72,5 @@ class IRDM(Adjoint):
             )
             step = counted(problem, progress)
             state = steps.y.clone()
-        pieces = state[size:].split(sizes)
+        pieces = state[size:].split(sizes)  # type: ignore[no-untyped-call]
         return state[:size], [one.view_as(two) for one, two in zip(pieces, parameters, strict=True)]

@@ -10,8 +10,9 @@ QuadratureAdjoint; the scaling is not.)
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, final
 
 import numpy as np
@@ -34,10 +35,14 @@ from corank.ode.solvers.base import AdaptiveSolver
 from corank.ode.stacked import parameter_products
 from corank.ode.stepping import Progress
 
-LARGEST = 33
-"""Nodes that are stored of an interval where their number is not given; every second one makes the next smaller grid."""
+LARGEST, LARGEST_OF_MANY = 65, 33
+"""Nodes that are stored of an interval where their number is not given, of states of few and of many entries; every
+second one makes the next smaller grid."""
 
-_TOGETHER = 2**16  # entries of the states that are evaluated in one call; beyond it a call is bound by arithmetic
+_FEW = 2**14  # entries of a state
+_SMALLEST = 5
+_SAMPLE = 2**12  # entries that the choices look at
+_TOGETHER = 2**16  # entries of states that are evaluated in one call; beyond it a call is bound by arithmetic
 
 
 @final
@@ -46,8 +51,8 @@ class Quadrature(Adjoint):
     """Interpolation, an adjoint solved in its own unit, and quadrature.
 
     Attributes:
-        nodes: states that are stored of an interval, one more than a power of two; None chooses 9, 17 or 33 by how
-            well every second node predicts the others.
+        nodes: states that are stored of an interval, one more than a power of two; None chooses 9, 17, 33 or, of small
+            states, 65 by how well every second node predicts the others.
         loosening: how much larger the adjoint's tolerance is than the solver's relative one.
         rtol: the adjoint's tolerance itself, instead; it is relative to the adjoint's root mean square at the end too.
         together: entries of states that are evaluated in one call for the quadrature; 1 is node by node, with the
@@ -55,24 +60,24 @@ class Quadrature(Adjoint):
     """
 
     nodes: int | None = None
-    loosening: float = 10.0
+    loosening: float = 3.0
     rtol: float | None = None
     together: int = _TOGETHER
 
     def __post_init__(self) -> None:
         if self.nodes is not None and (self.nodes < 3 or (self.nodes - 1) & (self.nodes - 2)):
             raise InputError(f"nodes must be one more than a power of two, such as 9, 17 or 33, got {self.nodes}")
-        if self.loosening <= 0:
+        if not 0 < self.loosening < math.inf:
             raise InputError(f"loosening must be positive, got {self.loosening}")
-        if self.rtol is not None and self.rtol <= 0:
+        if self.rtol is not None and not 0 < self.rtol < math.inf:
             raise InputError(f"rtol must be positive, got {self.rtol}")
         if self.together < 1:
             raise InputError(f"together must be at least 1, got {self.together}")
 
     def forward(self, problem: Problem) -> tuple[Tensor, Progress, Stored]:
         """Solve and store the grids, thinned to what they need."""
-        largest = self.nodes or LARGEST
-        values, progress, stored = solved_and_stored(problem, Chebyshev(nodes=largest))
+        grid = Chebyshev(nodes=self.nodes or largest_grid(problem))
+        values, progress, stored = solved_and_stored(problem, grid)
         return values, progress, self.thinned(problem, stored)
 
     def thinned(self, problem: Problem, stored: Stored) -> Stored:
@@ -100,6 +105,9 @@ class Quadrature(Adjoint):
         assert isinstance(problem.solver, AdaptiveSolver)
         tolerance = self.rtol or self.loosening * max(problem.solver.rtol, torch.finfo(gradients.dtype).eps)
         solver = adjoint_solver(problem.solver, None, tolerance, tolerance)
+        assert isinstance(solver, AdaptiveSolver)
+        if most_steps is not None:
+            solver = replace(solver, max_steps=min(solver.max_steps, most_steps))
         totals = [torch.zeros_like(parameter) for parameter in problem.parameters]
         adjoint, step = torch.zeros_like(gradients[0]), stored.step
         for grid, gradient in zip(reversed(stored.grids), reversed(gradients[1:].unbind()), strict=True):
@@ -114,7 +122,7 @@ class Quadrature(Adjoint):
             step = counted(problem, progress)
             adjoint = steps.y * unit
             if problem.parameters:
-                for total, one in zip(totals, path.summed(steps.values.flip(0), tolerance, self.together), strict=True):
+                for total, one in zip(totals, path.summed(steps.values, tolerance, self.together), strict=True):
                     total.add_(one, alpha=unit)
         return adjoint, totals
 
@@ -139,37 +147,44 @@ class _Path:
         return in_state.neg_()
 
     def summed(self, adjoints: Tensor, tolerance: float, together: int) -> list[Tensor]:
-        """The integral of a^T df/dtheta over the interval, its orientation included."""
-        count = len(self.times)
-        needed = _needed(adjoints, 10 * tolerance)
-        every = (count - 1) // (needed - 1)
-        picked = slice(0, count, every)
-        half = 0.5 * (self.times[-1] - self.times[0])
-        weights = torch.from_numpy(half * clenshaw_curtis_weights(needed)).to(adjoints)
-        self._problem.field.statistics.quadrature_nodes += needed
-        known = {(0 if end == 0 else needed - 1): [one.detach() for one in value] for end, value in self._ends.items()}
+        """The integral of a^T df/dtheta over the interval from the adjoints at its nodes, the last node's first."""
+        count = _needed(adjoints, 10 * tolerance)
+        times = nodes(count, self.times[0], self.times[-1])
+        rows = np.stack([barycentric_row(time, self._grid, self._weights) for time in times])
+        weights = 0.5 * (self.times[-1] - self.times[0]) * clenshaw_curtis_weights(count)
+        self._problem.field.statistics.quadrature_nodes += count
         return parameter_products(
             self._problem.field,
-            self.times[picked],
-            self._states[picked],
-            weights[:, None] * adjoints[picked],
+            times,
+            lambda part: torch.from_numpy(rows[part]).to(self._states) @ self._states,
+            lambda part: torch.from_numpy(weights[part, None] * rows[part, ::-1]).to(adjoints) @ adjoints,
             self._problem.parameters,
-            known=known,
+            known={0 if end == 0 else count - 1: value for end, value in self._ends.items()},
             together=max(1, together // max(adjoints.shape[1], 1)),
         )
 
 
+def largest_grid(problem: Problem) -> int:
+    """How many nodes are stored of an interval where their number is to be chosen: fewer of each of many."""
+    largest = LARGEST if problem.y0.numel() <= _FEW else LARGEST_OF_MANY
+    while largest > 9 and (largest - 1) * (len(problem.times) - 1) > 4 * LARGEST:
+        largest = (largest + 1) // 2
+    return largest
+
+
+def sampled(states: Tensor) -> Tensor:
+    """Some entries of many states, at equal distances: enough to judge a grid by."""
+    return states[:, :: max(1, states.shape[1] // _SAMPLE)]
+
+
 def _needed(adjoints: Tensor, tolerance: float) -> int:
-    """The size of the smallest grid above the degree where the adjoint's coefficients fall below a tolerance."""
-    count = len(adjoints)
-    matrix = torch.from_numpy(coefficient_matrix(count)).to(adjoints)
-    sizes = torch.linalg.vector_norm(matrix @ adjoints, dim=1) / adjoints.shape[1] ** 0.5
+    """One more than the degree above which the adjoint's coefficients are below a tolerance, rounded up to 4 k + 1."""
+    some = sampled(adjoints)
+    matrix = torch.from_numpy(coefficient_matrix(len(some))).to(some)
+    sizes = torch.linalg.vector_norm(matrix @ some, dim=1) / some.shape[1] ** 0.5
     above = torch.nonzero(sizes > tolerance)
     degree = int(above[-1]) if len(above) else 0
-    needed = 9 if count >= 9 else count
-    while needed <= degree and needed < count:
-        needed = 2 * needed - 1
-    return needed
+    return min(max(_SMALLEST, 4 * math.ceil(degree / 4) + 1), len(adjoints))
 
 
 def _thinned(
@@ -177,18 +192,17 @@ def _thinned(
 ) -> tuple[tuple[list[float], Tensor], float]:
     """A grid at the smallest size whose interpolation misses no more than the tolerance, and its relative error."""
     times, states = grid
-    scale = states.abs().amax(0).mul_(solver.rtol).add_(solver.atol)
-    size = float(torch.linalg.vector_norm(states)) / max(states.numel(), 1) ** 0.5
-    error = _tail(states, torch.full_like(scale, max(size, 1e-300)))
+    some = sampled(states)
+    scale = some.abs().amax(0).mul_(solver.rtol).add_(solver.atol)
+    size = max(float(some.square().mean().sqrt()), 1e-300)
     sparse = 9
     while is_free and sparse < len(times):
         every = (len(times) - 1) // (sparse - 1)
-        missed = _missed(times, states, every)
+        missed = _missed(times, some, every)
         if float((missed / scale).square().mean().sqrt()) <= 1:
-            relative = float(missed.square().mean().sqrt()) / max(size, 1e-300)
-            return (times[::every], states[::every].clone()), relative
+            return (times[::every], states[::every].clone()), float(missed.square().mean().sqrt()) / size
         sparse = 2 * sparse - 1
-    return grid, error
+    return grid, _tail(some) / size
 
 
 def _missed(times: Sequence[float], states: Tensor, every: int) -> Tensor:
@@ -200,7 +214,7 @@ def _missed(times: Sequence[float], states: Tensor, every: int) -> Tensor:
     return torch.from_numpy(rows).to(states) @ states[::every] - states[left_out]
 
 
-def _tail(states: Tensor, scale: Tensor) -> float:
+def _tail(states: Tensor) -> float:
     """The size of the last two coefficients of the polynomial through states: what its error is about."""
     matrix = torch.from_numpy(coefficient_matrix(len(states))[-2:]).to(states)
-    return float(((matrix @ states) / scale).square().mean(1).sqrt().sum())
+    return float((matrix @ states).square().mean(1).sqrt().sum())

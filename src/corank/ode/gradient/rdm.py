@@ -70,9 +70,8 @@ class RDM(Adjoint):
             steps, progress = integrate(derivative, state, [start, end], solver, groups=groups, step=step)
             step = counted(problem, progress)
             adjoint, total = steps.y[size : 2 * size], steps.y[2 * size :]
-        return adjoint, [
-            piece.view_as(parameter) for piece, parameter in zip(total.split(sizes), parameters, strict=True)
-        ]
+        pieces = total.split(sizes)  # type: ignore[no-untyped-call]
+        return adjoint, [piece.view_as(parameter) for piece, parameter in zip(pieces, parameters, strict=True)]
 
 
 def _negative(products: list[Tensor | None], parameters: tuple[Tensor, ...]) -> list[Tensor]:

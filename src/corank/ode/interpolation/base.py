@@ -30,4 +30,4 @@ class Interpolation(ABC):
 
     @abstractmethod
     def interpolant(self, times: Sequence[float], states: Tensor, steps: Sequence[Accepted]) -> Interpolant:
-        """The trajectory from the states at these times, or from the steps with their slopes, the end a step of its own."""
+        """The trajectory from the states at these times, or from the steps with slopes, the end a step of its own."""

@@ -57,5 +57,6 @@ class Polynomial(Interpolant):
         self._weights, self._columns = weights, states.T
 
     def __call__(self, t: float) -> Tensor:
+        """The flat state at a time of the interval."""
         row = barycentric_row(t, self.grid, self._weights)
         return torch.mv(self._columns, torch.from_numpy(row).to(self.states))

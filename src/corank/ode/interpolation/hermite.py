@@ -39,7 +39,8 @@ class _Cubics(Interpolant):
     def __call__(self, t: float) -> Tensor:
         right = min(max(bisect_right(self._starts, self._sign * t), 1), len(self._starts) - 1)
         one, two = self._steps[right - 1], self._steps[right]
-        assert one.slope is not None and two.slope is not None
+        assert one.slope is not None
+        assert two.slope is not None
         h = two.start - one.start
         s = (t - one.start) / h
         terms = torch.stack([one.state, two.state, one.slope, two.slope])

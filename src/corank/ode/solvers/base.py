@@ -56,7 +56,7 @@ class StepControl:
             return self.smallest_factor
         if error == 0:
             return self.largest_factor
-        raw = self.safety * error ** (0.75 * self.memory - 1 / (order + 1)) * max(previous, 1e-4) ** self.memory
+        raw: float = self.safety * error ** (0.75 * self.memory - 1 / (order + 1)) * max(previous, 1e-4) ** self.memory
         largest = self.largest_factor if error <= 1 else 1.0
         return min(largest, max(self.smallest_factor, raw))
 

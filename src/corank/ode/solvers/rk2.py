@@ -33,7 +33,7 @@ class RK2(FixedSolver):
         _ = self.tableau
 
     @cached_property
-    def tableau(self) -> Tableau:  # type: ignore[override]  # computed once
+    def tableau(self) -> Tableau:
         """The coefficients."""
         b2 = 1 / (2 * self.u)
         return Tableau(nodes=(0, self.u), matrix=((), (self.u,)), weights=(1 - b2, b2), order=2)

@@ -36,7 +36,7 @@ class RK3(FixedSolver):
         _ = self.tableau
 
     @cached_property
-    def tableau(self) -> Tableau:  # type: ignore[override]  # computed once
+    def tableau(self) -> Tableau:
         """The coefficients."""
         u, v = self.u, self.v
         if not (0 < u <= 1 and 0 < v <= 1):

@@ -39,7 +39,7 @@ class RK4Family(FixedSolver):
         _ = self.tableau
 
     @cached_property
-    def tableau(self) -> Tableau:  # type: ignore[override]  # computed once
+    def tableau(self) -> Tableau:
         """The coefficients."""
         u, v = self.u, self.v
         if not (0 < u < 1 and 0 < v < 1):

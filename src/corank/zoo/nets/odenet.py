@@ -51,6 +51,10 @@ class ConvolutionField(nn.Module):
         output: Tensor = self.second_activation(self.second(inner))
         return output
 
+    def layers(self) -> tuple[nn.Module, ...]:
+        """The modules in a row."""
+        return (*self.first, self.first_activation, *self.second, self.second_activation)
+
 
 class PreActivationField(nn.Module):
     """Normalisation, activation and a 3 x 3 convolution, twice; time does not enter.
@@ -68,6 +72,13 @@ class PreActivationField(nn.Module):
         """The field at maps `(B, channels, height, width)`."""
         output: Tensor = self.branch(z)
         return output
+
+    def layers(self) -> tuple[nn.Module, ...]:
+        """The modules in a row."""
+        flat: list[nn.Module] = []
+        for module in self.branch:
+            flat += list(module) if isinstance(module, nn.Sequential) else [module]
+        return tuple(flat)
 
 
 class ResidualBlock(nn.Module):
