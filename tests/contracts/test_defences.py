@@ -22,7 +22,7 @@ from corank.train.checkpoint import Checkpoint
 from .methods import Snapshot, data, lively, numeric_options, timeless
 
 DEFENCES = methods_of(corank.defend, Defence)
-OPTIONS: dict[str, Any] = {"rank": 2, "radius": 0.1, "steps": 2, "l1": 0.01, "nuclear": 0.01, "warm_up": 1, "every": 2}
+OPTIONS: dict[str, Any] = {"rank": 2, "radius": 0.1, "steps": 2, "l1": 0.01, "nuclear": 0.01, "warm_up": 1, "every": 3}
 every_defence = pytest.mark.parametrize("name", list(DEFENCES))
 
 

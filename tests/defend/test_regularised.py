@@ -46,6 +46,9 @@ def test_proximal_steps_make_zeros_and_lower_the_rank() -> None:
     assert float((sparse[1].weight == 0).float().mean()) > 0.3
     low = Regularised(nuclear=0.5, layer=("1",), applied="proximal").defend(network(), batches(), course).network
     assert int(torch.linalg.matrix_rank(low[1].weight, rtol=1e-5)) < 12
+    both = Regularised(l1="1=0.1", nuclear="3=0.1", applied="proximal").defend(network(), batches(), course).network
+    assert float((both[1].weight == 0).float().mean()) > 0.3
+    assert torch.linalg.matrix_norm(both[3].weight, "nuc") < torch.linalg.matrix_norm(sparse[3].weight, "nuc")
 
 
 def test_strengths_are_told_by_layer_or_for_all_that_are_named() -> None:

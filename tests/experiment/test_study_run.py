@@ -23,7 +23,7 @@ Make = Callable[..., Opened]
 STUDY = Study(samples=100, epochs=1, rank=2, attack_images=0)
 CHAPTERS = [
     "Which directions each layer uses", "Which cuts are worth it", "Where it can be cut", "Where it can be reduced",
-    "Spectra of the loss gradient", "First active variables",
+    "How low-rank and sparse its layers are", "Spectra of the loss gradient", "First active variables",
     "Spectra of the activations", "Where the parameters are", "Layer cushions", "Information plane",
     "Linear classifiers on the features",
 ]  # fmt: skip

@@ -146,8 +146,8 @@ def evaluation_in_words(result: Mapping[str, Any]) -> tuple[str, ...]:
     shares = [f"{percent(row['accuracy'])} at radius {row['radius']:g}" for row in worst]
     return (
         f"{result['network']} classifies {percent(result['accuracy'])} of {result['images']:,} test images{whose} of "
-        f"{result['data']} correctly; each image at the worst of all attacks, {together(shares)} ({result['norm']} "
-        f"perturbations {space_in_words(result)}).",
+        f"{result['data']} correctly; under the worst of all attacks on each image, {together(shares)} "
+        f"({result['norm']} perturbations {space_in_words(result)}).",
         verdict_in_words(result),
     )
 

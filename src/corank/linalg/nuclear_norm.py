@@ -48,7 +48,8 @@ class _NuclearNorm(torch.autograd.Function):
         inverses = squares.clamp(min=floor).rsqrt_().masked_fill_(squares <= floor, 0.0)
         gradient = ((left * inverses) @ left.T).to(matrix.dtype) @ short
         context.save_for_backward(gradient if short is matrix else gradient.T)
-        return (squares * inverses).sum().to(matrix.dtype)
+        found: Tensor = (squares * inverses).sum().to(matrix.dtype)
+        return found
 
     @staticmethod
     @torch.autograd.function.once_differentiable

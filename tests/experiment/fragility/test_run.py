@@ -15,8 +15,11 @@ from torch import nn
 
 from corank.errors import InputError
 from corank.experiment import Opened
+from corank.experiment.attack_setting import Setting
+from corank.experiment.fragility.diagnosis import diagnosed
 from corank.experiment.fragility.options import Diagnosing
 from corank.experiment.fragility.run import run_fragility
+from corank.experiment.fragility.words import fragile_in_words
 from corank.network import Normalised
 from corank.zoo import Dataset
 from corank.zoo.data.dataset import Split
@@ -62,6 +65,19 @@ def test_a_linear_classifier_is_foretold_exactly(pixels: Dataset, make_opened: M
         assert row["predicted"] <= row["found"] * (1 + 1e-6)
         assert abs(row["M_b"]) == pytest.approx(row["first_order_towards"], rel=1e-4)
         assert row["cosines"] == pytest.approx([row["cosine"]] * 5, abs=1e-5)
+
+
+def test_a_reason_is_given_only_for_what_is_fragile(make_opened: Make, pixels: Dataset) -> None:
+    attacked = Setting().attacked(make_opened("residual").network, pixels)
+    found = diagnosed(attacked, pixels, FAST)
+    near, far = (
+        replace(found, images=tuple(replace(image, pair=replace(image.pair, L=times * 2 * image.found))
+                                    for image in found.images if image.found is not None))
+        for times in (1.0, 5.0)
+    )  # fmt: skip
+    assert "about what the distance between the classes allows" in fragile_in_words(near, "mine")[1]
+    assert fragile_in_words(far, "mine")[1].startswith("The reason that feature compression gives")
+    assert "5.00 times as far" in fragile_in_words(far, "mine")[0]
 
 
 def test_a_finished_diagnosis_is_returned_and_another_refused(

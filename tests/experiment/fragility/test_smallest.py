@@ -27,8 +27,9 @@ def scene(make_opened: Callable[..., Opened], pixels: Dataset) -> Scene:
     return attacked, nearest_ends(attacked.network, x[right][:14], y[right][:14], pixels).pairs
 
 
-def test_what_is_found_leads_where_it_is_said_to(scene: Scene) -> None:
+def test_what_is_found_leads_where_it_is_said_to(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     attacked, pairs = scene
+    monkeypatch.setattr(smallest, "PART", 10)
     found = smallest_found(attacked, pairs, steps=20, seed=0)
     assert bool((found.found <= found.towards).all())
     moved = pairs.starts[found.places] + found.perturbations

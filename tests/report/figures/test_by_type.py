@@ -80,7 +80,7 @@ ATTACKS: dict[str, dict[str, dict[str, Any]]] = {
     "audit": {"all flagged": {"flagged": range(1, 21), "not_run": ()}, "one test": {"not_run": range(2, 21)}},
     "watched": {
         "before any epoch": {"epochs": 0},
-        "a hundred layers for long": {"epochs": 100, "layers": 100},
+        "many layers for long": {"epochs": 40, "layers": 12},
         "of one unit and hostile names": {"width": 1, "name": HOSTILE},
     },
     "transfer": {"two networks": {"networks": 2}, "many": {"networks": 9}, "hostile names": {"name": HOSTILE}},

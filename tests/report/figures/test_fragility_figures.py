@@ -36,6 +36,8 @@ def test_each_guess_has_a_panel_and_points_on_the_line_where_it_is_right() -> No
         sums = both[1].sum(1)  # of x to the right and y downwards: all alike on the rising diagonal
         assert sums == pytest.approx(np.full(29, sums[0]), abs=0.5)
         assert (both[0][:, 0] - both[0][:, 0].min()) == pytest.approx(both[1][:, 0] - both[1][:, 0].min(), abs=0.5)
+    plain, ours = (np.array(marks(figure.svg, colour.light)) for colour in (ACCENT, SECOND))
+    assert plain[:, 1] == pytest.approx(ours[:, 1], abs=0.1), "what was found stands upright in both"
     assert figure.caption.startswith("Lengths.")
 
 

@@ -10,6 +10,7 @@ from corank.experiment.fragility.fragility import Fragility
 from corank.experiment.words import counted
 from corank.report.format import number, percent
 
+SHORT = 1.25  # times that half the way is longer than the perturbation, from which on that asks for a reason
 NAMES = {
     "predicted": "prediction",
     "first_order": "margin / |grad|",
@@ -34,7 +35,6 @@ def fragile_in_words(found: Fragility, network: str) -> tuple[str, ...]:
         return (f"No attack found a perturbation that changes the class {network} gives to any of {images}.",)
     half = median(image.pair.L / 2 for image in found.images)
     times = half / median(lengths)
-    compressed = median(abs(image.pair.cosine) * image.pair.L / 2 for image in found.images)
     fooled = (
         f"The image changes its class under a perturbation of length {number(lengths[0])}."
         if len(found.images) == 1
@@ -44,9 +44,20 @@ def fragile_in_words(found: Fragility, network: str) -> tuple[str, ...]:
     return (
         f"{fooled} Half way to the nearest example of another class is {number(half)}, "
         f"{number(times)} times as far (medians; Euclidean lengths).",
-        f"The reason that feature compression gives: the network looks at {percent(found.mean_abs_cosine)} of the "
-        "direction to that example (mean |cos θ|), so that a push along its own direction may be much shorter. For a "
-        f"linear network that is as sure at both ends |cos θ| L / 2 would do, {number(compressed)} in the median.",
+        _why(found, times),
+    )
+
+
+def _why(found: Fragility, times: float) -> str:
+    """What the network looks at, and whether that is why a perturbation may be so short."""
+    seen = f"the network looks at {percent(found.mean_abs_cosine)} of the direction to that example (mean |cos θ|)"
+    if times < SHORT:
+        return f"That is about what the distance between the classes allows: {seen}."
+    compressed = median(abs(image.pair.cosine) * image.pair.L / 2 for image in found.images)
+    return (
+        f"The reason that feature compression gives: {seen}, so that a push along its own direction may be much "
+        f"shorter. For a linear network that is as sure at both ends |cos θ| L / 2 would do, {number(compressed)} in "
+        "the median."
     )
 
 

@@ -31,7 +31,7 @@ def accuracy_by_radius(result: Evaluation) -> Figure:
             f"How many of {result.samples:,} images are still classified rightly under each attack, by the "
             f"{result.norm} radius that perturbations may have; at radius 0 without any. Thick: each image's worst "
             "case over all attacks, the number that counts, with its 95 % interval shaded. An attack above that line "
-            "missed what another found."
+            "missed what another found. Lines join the radii that were tried; between them nothing is known."
         ),
         height=360 + _LINE * _lines(attacks, 4),
         narrow_height=340 + _LINE * _lines(attacks, 2),

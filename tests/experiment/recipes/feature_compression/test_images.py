@@ -56,6 +56,21 @@ def test_the_least_rectangle_that_makes_the_other_class_is_blocked() -> None:
     assert without_stroke(UpperLeft().eval(), low, 5) is None
 
 
+def test_of_two_rectangles_the_smaller_change_is_taken() -> None:
+    """Blocking three pixels of the first line or two of the first column both make the other class."""
+    image = torch.zeros(1, 4, 4)
+    image[0, 0, :3] = torch.tensor([0.3, 1.0, 1.0])
+    image[0, 1:, 0] = 0.5
+    network = nn.Sequential(nn.Flatten(), nn.Linear(16, 2)).eval()
+    with torch.no_grad():
+        network[1].weight.zero_()
+        network[1].weight[0, [2, 4]] = torch.tensor([1.0, 2.0])  # the third pixel and the one below the corner
+        network[1].bias.copy_(torch.tensor([0.0, 1.5]))
+    found = without_stroke(network, image, 1)
+    assert found is not None
+    assert (found.height, found.width) == (2, 1)
+
+
 def test_tables_5_and_6_are_about_the_same_experiments(tmp_path: Path) -> None:
     bench = Bench(Store(tmp_path))
     first = table5.run_cell(cell_of(strokes.SMALL, experiment=1), bench)

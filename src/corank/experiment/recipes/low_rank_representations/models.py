@@ -38,6 +38,7 @@ class Comparing:
         deep: the layer before the last stage.
         last_rank: of the virtual layer at `last`.
         deep_rank: of that at `deep`.
+        weight: of both terms of the virtual layers' loss.
         warm_up: epochs before the virtual layers begin.
         stride: pixel values that iterative attacks go in a step where the smallest budget is asked for.
         test_images: that are attacked.
@@ -50,6 +51,7 @@ class Comparing:
     deep: str = "layer3"
     last_rank: int = 100
     deep_rank: int = 500
+    weight: float = 0.1
     warm_up: int = 50
     stride: int = 1
     test_images: int | None = field(default=None, metadata={"none": "all"})
@@ -57,7 +59,10 @@ class Comparing:
     def defence(self, model: str) -> LowRank:
         """The virtual layers of a model that has some."""
         ranks = {self.last: self.last_rank, **({self.deep: self.deep_rank} if model == TWO else {})}
-        return LowRank(layer=tuple(ranks), rank=tuple(ranks.values()), warm_up=self.warm_up)
+        return LowRank(
+            layer=tuple(ranks), rank=tuple(ranks.values()), weight=self.weight, norm_weight=self.weight,
+            warm_up=self.warm_up,
+        )  # fmt: skip
 
     def trained(self, model: str, bench: Bench) -> Teacher:
         """One of `MODELS` with its data and accuracy; trained first if the store has it not."""
@@ -107,9 +112,9 @@ RESNET18_SVHN = replace(RESNET18, data="svhn")
 VGG19 = replace(RESNET18, network="vgg19", deep="features.39")
 MNIST = Comparing(
     network="cnn4", data="mnist", epochs=4, last="relu3", deep="flatten", last_rank=10, deep_rank=20, warm_up=1,
-    test_images=500,
+    weight=0.001, test_images=500,
 )  # fmt: skip
-"""A network with four layers, which a CPU trains in minutes."""
+"""A network with four layers, which a CPU trains in minutes; with weights of 0.1 its 2-LR does not learn."""
 SMALL = Comparing(
     network="vgg_digits", data="digits", epochs=2, deep="features.13", last_rank=5, deep_rank=10, warm_up=1, stride=8,
     test_images=20,
