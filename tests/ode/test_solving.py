@@ -136,7 +136,8 @@ def test_proportional_control_rejects_less() -> None:
     [
         (torch.ones(2), [0.0], "at least two"), (torch.ones(2), torch.zeros(2, 2), "one-dimensional"),
         (torch.ones(2), torch.arange(3), "one-dimensional"), (torch.ones(2), [0.0, 1.0, 0.5], "increase or decrease"),
-        (torch.ones(2), [0.0, math.nan], "increase or decrease"), (torch.ones(2, dtype=torch.int64), [0.0, 1.0], "real"),
+        (torch.ones(2), [0.0, math.nan], "increase or decrease"),
+        (torch.ones(2, dtype=torch.int64), [0.0, 1.0], "real"),
         ((torch.ones(2), torch.ones(2, dtype=torch.float64)), [0.0, 1.0], "one dtype"), ([1.0], [0.0, 1.0], "tensor"),
         ((), [0.0, 1.0], "tensor"),
     ],
