@@ -50,7 +50,7 @@ def test_the_posterior_has_the_density_of_the_change_of_variables() -> None:
     vae, x = vae_of(), images(4)
     vae.log_likelihood = lambda level, latent: torch.zeros(len(level), dtype=torch.float64)  # type: ignore[method-assign]
     found = vae.bound(x, torch.Generator().manual_seed(0))
-    mean, raw = vae.encoder(x.flatten(1) / 256 - 0.5).chunk(2, 1)
+    mean, raw = vae.encoder(x.flatten(1).double() / 256 - 0.5).chunk(2, 1)
     encoder = torch.distributions.Normal(mean, torch.nn.functional.softplus(raw) + 1e-3)
     start = mean + encoder.scale * torch.randn(mean.shape, generator=torch.Generator().manual_seed(0))
     jacobians = [
