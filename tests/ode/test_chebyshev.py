@@ -14,8 +14,8 @@ from corank.ode.chebyshev import (
 
 
 def interpolation_error(weights: np.ndarray) -> float:
-    grid = np.array(nodes(17))
-    places = np.linspace(-1, 1, 200)
+    grid = np.array(nodes(17, 0.0, 1.0))
+    places = np.linspace(0, 1, 200)
     found = np.array([barycentric_row(t, grid, weights) @ np.exp(3 * grid) for t in places])
     return float(np.abs(found - np.exp(3 * places)).max())
 
