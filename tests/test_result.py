@@ -8,6 +8,7 @@ import pkgutil
 import types
 from collections.abc import Mapping
 from dataclasses import dataclass, field, is_dataclass
+from enum import Enum
 from html.parser import HTMLParser
 from importlib import import_module
 from pathlib import Path
@@ -274,6 +275,8 @@ def sample_of(kind: Any) -> Any:
         return torch.zeros(2, 2)
     if isinstance(kind, type) and issubclass(kind, nn.Module):
         return nn.Identity()
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        return next(iter(kind))
     if is_dataclass(kind):
         hints = get_type_hints(kind)
         own = concrete(kind)[0] if isinstance(kind, type) and inspect.isabstract(kind) else kind

@@ -64,7 +64,7 @@ def reference(field: str, times: str) -> list[Tensor]:
 @pytest.mark.parametrize("name", VARIANTS)
 def test_every_method_agrees_with_backpropagation(name: str, times: str, field: str) -> None:
     made = FIELDS[field]()
-    if field == "stiff" and times == "backward" or (field == "stiff" and name.startswith("rdm")):
+    if (field == "stiff" and times == "backward") or (field == "stiff" and name.startswith("rdm")):
         pytest.skip("the reverse of a stiff field is unstable: see the test of the round trip")
     with unchanged(made):
         found, _ = gradients(made, states(), TIMES[times], VARIANTS[name], list(made.parameters()))
@@ -176,8 +176,8 @@ def test_the_unit_of_the_loss_changes_nothing(name: str) -> None:
     field = Timed().float()
     found = []
     for scale in (1e-4, 1.0, 1e4):
-        solver = DormandPrince5(rtol=1e-4, atol=1e-4)
-        last = solve(field, states().float(), [0.0, 2.0], solver=solver, gradient=VARIANTS[name]).last
+        solver = DormandPrince5(rtol=1e-3, atol=1e-3)
+        last = solve(field, states().float(), [0.0, 6.0], solver=solver, gradient=VARIANTS[name]).last
         assert isinstance(last, Tensor)
         (gradient,) = torch.autograd.grad(scale * last.square().sum(), [field.weight])
         found.append(gradient / scale)

@@ -48,6 +48,7 @@ def test_an_ensemble_of_solvers_is_the_weighted_mean_of_their_outputs() -> None:
     assert len(block.statistics) == 2
 
 
+@torch.no_grad()
 def test_random_regimes_draw_in_training_and_settle_in_evaluation() -> None:
     first, second = Euler(steps=1), Euler(steps=2)
     block = ODEBlock(Decay(), solver=Switching(solvers=(first, second)), generator=torch.Generator().manual_seed(0))

@@ -14,8 +14,8 @@ from corank.ode.chebyshev import (
 
 
 def interpolation_error(weights: np.ndarray) -> float:
-    grid = np.array(nodes(17))
-    places = np.linspace(-1, 1, 200)
+    grid = np.array(nodes(17, 0.0, 1.0))
+    places = np.linspace(0, 1, 200)
     found = np.array([barycentric_row(t, grid, weights) @ np.exp(3 * grid) for t in places])
     return float(np.abs(found - np.exp(3 * places)).max())
 
@@ -48,5 +48,5 @@ def test_a_grid_runs_from_its_start_to_its_end_in_either_direction() -> None:
     down = nodes(5, 2.0, -1.0)
     assert down[0] == 2.0
     assert down[-1] == -1.0
-    assert all(one > two for one, two in zip(down, down[1:], strict=False))
+    assert sorted(down, reverse=True) == down
     assert barycentric_row(down[2], np.array(down), barycentric_weights(5)).tolist() == [0, 0, 1, 0, 0]

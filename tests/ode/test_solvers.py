@@ -74,8 +74,10 @@ def test_the_dense_output_has_its_order_inside_the_step(name: str) -> None:
     ("options", "said"),
     [
         ({"rtol": -1.0}, "rtol and atol"), ({"rtol": 0.0, "atol": 0.0}, "rtol and atol"),
-        ({"atol": float("nan")}, "rtol and atol"), ({"first_step": 0.0}, "first_step"), ({"min_step": -1.0}, "min_step"),
-        ({"max_step": 0.0}, "max_step"), ({"min_step": 2.0, "max_step": 1.0}, "min_step"), ({"max_steps": 0}, "max_steps"),
+        ({"atol": float("nan")}, "rtol and atol"), ({"first_step": 0.0}, "first_step"),
+        ({"min_step": -1.0}, "min_step"),
+        ({"max_step": 0.0}, "max_step"), ({"min_step": 2.0, "max_step": 1.0}, "min_step"),
+        ({"max_steps": 0}, "max_steps"),
     ],
 )  # fmt: skip
 def test_wrong_options_of_an_adaptive_solver_are_refused(options: dict[str, Any], said: str) -> None:

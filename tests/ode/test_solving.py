@@ -136,7 +136,8 @@ def test_proportional_control_rejects_less() -> None:
     [
         (torch.ones(2), [0.0], "at least two"), (torch.ones(2), torch.zeros(2, 2), "one-dimensional"),
         (torch.ones(2), torch.arange(3), "one-dimensional"), (torch.ones(2), [0.0, 1.0, 0.5], "increase or decrease"),
-        (torch.ones(2), [0.0, math.nan], "increase or decrease"), (torch.ones(2, dtype=torch.int64), [0.0, 1.0], "real"),
+        (torch.ones(2), [0.0, math.nan], "increase or decrease"),
+        (torch.ones(2, dtype=torch.int64), [0.0, 1.0], "real"),
         ((torch.ones(2), torch.ones(2, dtype=torch.float64)), [0.0, 1.0], "one dtype"), ([1.0], [0.0, 1.0], "tensor"),
         ((), [0.0, 1.0], "tensor"),
     ],
@@ -160,3 +161,19 @@ def test_lower_precision_and_float32_keep_their_dtype() -> None:
         field = nn.Linear(3, 3).to(dtype)
         solver = DormandPrince5(rtol=1e-4, atol=1e-4)
         assert last_of(lambda t, z, field=field: field(z), states().to(dtype), [0.0, 1.0], solver=solver).dtype == dtype
+
+
+def test_a_compiled_field_and_a_compiled_loop_of_given_steps_give_the_same() -> None:
+    field = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 3)).double()
+    compiled = torch.compile(field, backend="aot_eager")
+    found = []
+    for one in (field, compiled):
+        solution = solve(lambda t, z, one=one: one(z), states(), [0.0, 1.0])
+        found.append(torch.autograd.grad(solution.last.square().sum(), list(field.parameters())))
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-9, atol=1e-12)
+
+    def whole(z: Tensor) -> Tensor:
+        return last_of(lambda t, z: field(z), z, [0.0, 1.0], solver=RK4(steps=2), gradient="backprop")
+
+    torch.testing.assert_close(torch.compile(whole, backend="aot_eager", fullgraph=True)(states()), whole(states()))

@@ -8,6 +8,7 @@ no ends: on this grid they interpolate, but no longer by the polynomial.
 
 from __future__ import annotations
 
+import math
 from functools import cache
 
 import numpy as np
@@ -23,8 +24,10 @@ def nodes(count: int, start: float = -1.0, end: float = 1.0) -> list[float]:
         >>> nodes(3, 0.0, 4.0)
         [0.0, 2.0, 4.0]
     """
-    inner = [start + (end - start) * 0.5 * (1 - np.cos(np.pi * k / (count - 1))) for k in range(1, count - 1)]
-    return [start, *(float(node) for node in inner), end]
+    last = count - 1
+    angles = (math.pi * (2 * k - last) / (2 * last) for k in range(1, last))
+    shares = [0.5 * (1 + math.sin(angle)) for angle in angles]  # sines are exact in the middle
+    return [start, *(start + (end - start) * share for share in shares), end]
 
 
 @cache

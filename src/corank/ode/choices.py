@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import MISSING, fields
 from typing import Any
 
-import corank.ode.solvers
 from corank.discover import methods_of
 from corank.errors import InputError, near
+from corank.ode import solvers as room
 from corank.ode.solvers import Solver
 
 SHORT = {"dopri5": "dormand-prince5", "bosh3": "bogacki-shampine3", "tsit5": "tsitouras5"}
@@ -22,7 +22,7 @@ def solver_names() -> tuple[str, ...]:
         >>> {"euler", "rk2", "dopri5", "dormand-prince5"} <= set(solver_names())
         True
     """
-    return (*methods_of(corank.ode.solvers, Solver), *SHORT)  # type: ignore[type-abstract]
+    return (*methods_of(room, Solver), *SHORT)  # type: ignore[type-abstract]
 
 
 def solver_options(name: str) -> tuple[str, ...]:
@@ -62,7 +62,7 @@ def solver_of(name: str, options: Mapping[str, Any]) -> Solver:
 
 
 def _kind(name: str) -> type[Solver]:
-    known = methods_of(corank.ode.solvers, Solver)  # type: ignore[type-abstract]
+    known = methods_of(room, Solver)  # type: ignore[type-abstract]
     kind = known.get(SHORT.get(name, name))
     if kind is None:
         raise InputError(f"unknown solver {name!r}: {near(name, solver_names(), limit=8)}")

@@ -50,8 +50,8 @@ class Exact(Divergence):
     Example:
         >>> rotation = torch.tensor([[2.0, 1.0], [-1.0, 3.0]])
         >>> dz, divergence = Exact().of(lambda t, z: z @ rotation.T, torch.zeros(()), torch.ones(1, 2), None)
-        >>> dz, divergence
-        (tensor([[3., 2.]]), tensor([5.]))
+        >>> dz.tolist(), divergence.tolist()
+        ([[3.0, 2.0]], [5.0])
     """
 
     def of(self, field: Field, t: Tensor, z: Tensor, noise: Tensor | None) -> tuple[Tensor, Tensor]:

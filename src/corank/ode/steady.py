@@ -4,7 +4,8 @@ A solver evaluates `f` many times, and the backward pass evaluates it once more.
 something else of it each time. Within an ODE block they are kept steady while the block trains:
 
 * batch norm normalises by the statistics of the batch at hand, as always; its running statistics become the mean over
-  all evaluations of the forward solve, entered once a solve with the layer's own momentum; replays leave them alone.
+  all evaluations of the forward solve, entered once a solve with the layer's own momentum; replays leave them alone,
+  as every gradient method puts back the buffers that its backward pass changes.
   (An ordinary adjoint call would enter those of some 50 evaluations, half of them in backward time.) They are one
   mean over all times, so that a trained network evaluates another field than it was trained with: layer or weight
   normalisation, which need no statistics, are the better choice (Daulbaev's thesis, section 3.4);
@@ -43,8 +44,7 @@ class SteadyField(nn.Module):
         super().__init__()
         self.field = field
         training = [module for module in field.modules() if module.training]
-        self.batch_norms = [module for module in training if isinstance(module, _BatchNorm)]
-        self.is_solving = False
+        self._batch_norms = [module for module in training if isinstance(module, _BatchNorm)]
         self._spectral = [module for module in training if isinstance(module, _SpectralNorm)]
         self._device = device
         has_dropout = any(isinstance(module, _DropoutNd) and module.p > 0 for module in training)
@@ -52,13 +52,11 @@ class SteadyField(nn.Module):
 
     def forward(self, t: Tensor, z: Tensor) -> Tensor:
         """The field at a time and a state."""
-        if not (self.batch_norms or self._spectral or self._random_state is not None):
+        if not self._spectral and self._random_state is None:
             output: Tensor = self.field(t, z)
             return output
         with ExitStack() as stack:
             stack.enter_context(_attribute(self._spectral, "training", False))
-            if not self.is_solving:
-                stack.enter_context(_attribute(self.batch_norms, "track_running_stats", False))
             if self._random_state is not None:
                 stack.enter_context(_repeated(self._random_state, self._device))
             output = self.field(t, z)
@@ -67,14 +65,12 @@ class SteadyField(nn.Module):
     @contextmanager
     def solving(self) -> Iterator[None]:
         """The forward solve: evaluations within are those that the statistics are taken of."""
-        self.is_solving = True
         if self._spectral:
             _iterate(self.field)
         try:
-            with _averaged(self.batch_norms):
+            with _averaged(self._batch_norms):
                 yield
         finally:
-            self.is_solving = False
             if self._random_state is not None:  # the next solve has another mask
                 _advance(self._device)
 

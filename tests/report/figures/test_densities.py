@@ -46,7 +46,7 @@ def test_a_density_that_is_nowhere_has_a_picture_too() -> None:
 
 def test_every_way_is_a_line_from_a_ring_to_a_dot() -> None:
     ways = torch.stack([points(7) * share for share in (0.5, 0.7, 1.0)])
-    svg = flow_ways(ways, LOW, HIGH, "moons").svg
+    svg = flow_ways(ways, "moons").svg
     lines = [line for line in outlines(svg, ACCENT.light) if len(line) == 3]
     assert len(lines) == 7
     ends = marks(svg, SECOND.light)

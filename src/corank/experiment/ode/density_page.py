@@ -56,7 +56,7 @@ def density_figures(found: LearntDensity) -> tuple[Figure, ...]:
     ]
     return (
         density_panels(found.density, found.data, found.samples, found.low, found.high, found.name),
-        flow_ways(found.ways, found.low, found.high, found.name),
+        flow_ways(found.ways, found.name),
         loss_by_cost(points),
     )
 

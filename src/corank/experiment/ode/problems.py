@@ -76,8 +76,21 @@ class _Convolutions(nn.Module):
         return moved - self.dissipation * z if self.dissipation else moved
 
 
-def density_problem(seed: int = 0, *, batch: int = BATCH, training_steps: int = TRAINING_STEPS) -> ODEProblem:
-    """A concatsquash flow of 64-64 units, trained on two moons (Daulbaev's thesis, section 2.5.2)."""
+def density_problem(
+    seed: int = 0,
+    *,
+    sample: Callable[[int, torch.Generator], Tensor] = moons,
+    batch: int = BATCH,
+    training_steps: int = TRAINING_STEPS,
+) -> ODEProblem:
+    """A concatsquash flow of 64-64 units, trained on two moons or another density (TD, section 2.5.2).
+
+    Args:
+        seed: of weights and points.
+        sample: points of the density.
+        batch: points of the problem.
+        training_steps: of Adam, on other points.
+    """
     chance = torch.Generator().manual_seed(seed)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -86,12 +99,12 @@ def density_problem(seed: int = 0, *, batch: int = BATCH, training_steps: int = 
     solver = RK4(steps=8)
     for _ in range(training_steps):
         adam.zero_grad()
-        state = solve(field, _at_zero(moons(BATCH, chance)), (1.0, 0.0), solver=solver, gradient="backprop").last
+        state = solve(field, _at_zero(sample(BATCH, chance)), (1.0, 0.0), solver=solver, gradient="backprop").last
         assert isinstance(state, Tensor)
         _nll(state).backward()  # type: ignore[no-untyped-call]
         adam.step()
     adam.zero_grad()
-    return ODEProblem(field=field, z0=_at_zero(moons(batch, chance)), times=(1.0, 0.0), loss=_nll)
+    return ODEProblem(field=field, z0=_at_zero(sample(batch, chance)), times=(1.0, 0.0), loss=_nll)
 
 
 def _at_zero(points: Tensor) -> Tensor:

@@ -27,6 +27,8 @@ class Backprop(Gradient):
         steps = RecordedSteps(problem.field, problem.y0, problem.times, problem.t, problem.solver, problem.groups)
         progress = drive(steps, problem.times, problem.solver)
         values = steps.values
+        if torch.compiler.is_compiling():  # a loop of given steps compiles as a whole, but for the next question
+            return values, progress
         if progress.status is Status.DONE and not bool(torch.isfinite(values[-1]).all()):
             progress.status, progress.message = Status.NOT_FINITE, "the solution is not finite at the last time"
         return values, progress

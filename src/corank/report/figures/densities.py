@@ -34,30 +34,28 @@ def density_panels(
         name: of the data.
     """
     panels = 2 if density is None else 3
-    middle = "" if density is None else " In the middle its density, the darker the higher (square root of it)."
+    middle = "" if density is None else "; between them its density, the darker the higher (square root of it)"
     beyond = " Only the first two coordinates are shown." if density is None else ""
     return draw_figure(
         "density",
         lambda canvas: _draw(canvas, density, data, samples, (*low, *high)),
         alt=f"{len(data)} points of {name}, and {len(samples)} drawn from the density that was learnt",
-        caption=f"Left points of {name} that were not trained on, right as many drawn from the flow.{middle}{beyond}",
+        caption=f"First points of {name} that were not trained on, last as many drawn from the flow{middle}.{beyond}",
         height=_panel_height(_WIDE, panels),
         narrow_height=_panel_height(_NARROW, 1) * panels,
     )
 
 
-def flow_ways(ways: Tensor, low: Sequence[float], high: Sequence[float], name: str) -> Figure:
+def flow_ways(ways: Tensor, name: str) -> Figure:
     """The figure `trajectories`: how points of a Gaussian are carried to the data.
 
     Args:
         ways: `(times, N, 2)`.
-        low: the lower left corner of the data's picture.
-        high: its upper right corner.
         name: of the data.
     """
     every = ways.reshape(-1, 2).numpy()
-    lowest, highest = np.minimum(low, every.min(0)), np.maximum(high, every.max(0))
-    half = 0.52 * (highest - lowest).max()  # equal scales, and room for the marks
+    lowest, highest = every.min(0), every.max(0)
+    half = 0.55 * (highest - lowest).max()  # equal scales, and room for the marks
     middle = (lowest + highest) / 2
     edges = [*(middle - half), *(middle + half)]
     return draw_figure(

@@ -46,11 +46,8 @@ def normalised_convolution(
         size: of its kernel, odd.
 
     Example:
-        >>> normalised_convolution(3, 8, "layer")
-        Sequential(
-          (conv): Conv2d(3, 8, kernel_size=(3, 3), stride=(1, 1), padding=(1, 1), bias=False)
-          (norm): GroupNorm(1, 8, eps=1e-05, affine=True)
-        )
+        >>> [name for name, _ in normalised_convolution(3, 8, "layer").named_children()]
+        ['conv', 'norm']
     """
     conv = nn.Conv2d(in_channels, channels, size, stride=stride, padding=size // 2, bias=False)
     parts = nn.Sequential()

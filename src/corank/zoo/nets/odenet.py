@@ -33,6 +33,7 @@ class ConvolutionField(nn.Module):
         options: normalisation and activation.
 
     Example:
+        >>> import torch
         >>> ConvolutionField(4, ODENET)(torch.tensor(0.0), torch.zeros(2, 4, 7, 7)).shape
         torch.Size([2, 4, 7, 7])
     """
@@ -166,6 +167,7 @@ def odenet4(*, classes: int, shape: tuple[int, int, int], options: ODEOptions) -
         options: none open.
 
     Example:
+        >>> import torch
         >>> odenet4(classes=10, shape=(1, 28, 28), options=ODENET)(torch.zeros(2, 1, 28, 28)).shape
         torch.Size([2, 10])
     """

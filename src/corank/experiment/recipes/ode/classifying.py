@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from corank.experiment.bench import EVALUATION_BATCH, Bench, thinned
 from corank.experiment.networks import Opened, open_network
+from corank.experiment.ode.blocks import block_rows
 from corank.experiment.recipe import digest
 from corank.experiment.run_folder import load_weights
 from corank.network import load_tensors, save_tensors
@@ -73,6 +74,25 @@ class FastPerturbation:
         return (x + moved).clamp(*self.bounds)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Trained:
+    """A trained network.
+
+    Attributes:
+        network: in evaluation mode.
+        data: as much of it as is used.
+        accuracy: on the test images.
+        seconds: of its training.
+        evaluations: of the field in the last step of the training, forward and backward, over all blocks.
+    """
+
+    network: nn.Module
+    data: Dataset
+    accuracy: float
+    seconds: float
+    evaluations: int
+
+
 def trained(
     options: Classifying,
     built: Mapping[str, Any],
@@ -81,7 +101,7 @@ def trained(
     *,
     perturb: Perturb | None = None,
     how: str = "",
-) -> tuple[nn.Module, Dataset]:
+) -> Trained:
     """A network with its data; trained where the store has it not yet.
 
     Args:
@@ -104,13 +124,14 @@ def trained(
         bench.report(f"training {options.network} on {options.data}: {dict(built)} {how}".rstrip())
         opened.network.to(checked_device(bench.sources.device))
         seconds = _fitted(options, opened, data, seed, perturb)
+        cost = sum(row.evaluations_forward + row.evaluations_backward for row in block_rows(opened.network))
         file.parent.mkdir(parents=True, exist_ok=True)
         save_tensors(opened.network.cpu().state_dict(), file)
-        return {"accuracy": accuracy(opened.network, Batches(data.test, EVALUATION_BATCH)), "seconds": seconds}
+        return {"accuracy": accuracy_of(opened.network, data), "seconds": seconds, "evaluations": cost}
 
-    bench.store.once(key, train)
+    found = bench.store.once(key, train)
     load_weights(opened.network, load_tensors(file), file)
-    return opened.network.eval(), data
+    return Trained(network=opened.network.eval(), data=data, **found)
 
 
 def accuracy_of(network: nn.Module, data: Dataset) -> float:

@@ -70,8 +70,9 @@ def run_cell(cell: Cell[Stronger], bench: Bench) -> Mapping[str, Any]:
     """One network: its accuracy, the worst one with a stronger solver, and the criterion's verdict."""
     steps = cell.axes["steps"]
     built = {"field_norm": cell.axes["field_norm"], "solver": "euler", "steps": steps, "gradient": "checkpoint"}
-    network, data = trained(cell.options, built, bench, cell.seed)
-    found = smoothness(network, Batches(data.test, EVALUATION_BATCH), tolerance=cell.options.tolerance)
+    made = trained(cell.options, built, bench, cell.seed)
+    batches = Batches(made.data.test, EVALUATION_BATCH)
+    found = smoothness(made.network, batches, tolerance=cell.options.tolerance)
     verdict = WORDS[found.verdict]
     return {
         "accuracy": found.trained.accuracy,

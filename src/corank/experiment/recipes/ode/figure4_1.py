@@ -9,7 +9,7 @@ from typing import Any
 from corank.attack import PGD
 from corank.experiment.bench import Bench
 from corank.experiment.recipe import Cell, Claim, Column, Grid, Table, every
-from corank.experiment.recipes.ode.classifying import Classifying, accuracy_of, trained
+from corank.experiment.recipes.ode.classifying import Classifying, trained
 from corank.zoo.data import to_pixels
 
 PARAMETERS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
@@ -76,11 +76,12 @@ def run_cell(cell: Cell[Attacked], bench: Bench) -> Mapping[str, Any]:
     """One network, attacked with the solver of its training."""
     options = cell.options
     built = {"solver": "rk2", "u": cell.axes["u"], "steps": options.solver_steps, "gradient": "backprop"}
-    network, data = trained(options, built, bench, cell.seed)
-    images, labels = to_pixels(data.test.images[: options.attack_images]), data.test.labels[: options.attack_images]
+    made = trained(options, built, bench, cell.seed)
+    test = made.data.test
+    images, labels = to_pixels(test.images[: options.attack_images]), test.labels[: options.attack_images]
     attack = PGD(
         norm="linf", radius=options.radius, steps=options.attack_steps, step_size=STEP, random_start=False,
         seed=cell.seed,
     )  # fmt: skip
-    found = attack.attack(network, images, labels, bounds=data.bounds)
-    return {"accuracy": accuracy_of(network, data), "robust_accuracy": found.accuracy}
+    found = attack.attack(made.network, images, labels, bounds=made.data.bounds)
+    return {"accuracy": made.accuracy, "robust_accuracy": found.accuracy}

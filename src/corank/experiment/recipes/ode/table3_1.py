@@ -8,7 +8,7 @@ from typing import Any
 
 from corank.experiment.bench import Bench
 from corank.experiment.recipe import Cell, Claim, Column, Grid, Table, every
-from corank.experiment.recipes.ode.classifying import Classifying, accuracy_of, trained
+from corank.experiment.recipes.ode.classifying import Classifying, trained
 
 NORMS = ("batch", "weight", "spectral", "none", "layer")
 PUBLISHED = Classifying(network="odenet10", data="cifar10", epochs=350, batch_size=512, drops=(150 / 350, 300 / 350))
@@ -51,4 +51,4 @@ TABLE = Table(
 def run_cell(cell: Cell[Classifying], bench: Bench) -> Mapping[str, Any]:
     """One network, solved by Euler's method with 8 steps."""
     built = {"field_norm": cell.axes["field_norm"], "solver": "euler", "steps": 8, "gradient": "checkpoint"}
-    return {"accuracy": accuracy_of(*trained(cell.options, built, bench, cell.seed))}
+    return {"accuracy": trained(cell.options, built, bench, cell.seed).accuracy}

@@ -102,25 +102,26 @@ def run_cell(cell: Cell[Meta], bench: Bench) -> Mapping[str, Any]:
     if regime in _U:
         built["switch_u"] = _U[regime]
     perturb = FastPerturbation(radius=options.radius)
-    network, data = trained(
+    made = trained(
         options, {**built, "gradient": "backprop"}, bench, cell.seed, perturb=perturb, how=f"fast-{options.radius:.4f}"
     )
-    images, labels = to_pixels(data.test.images[: options.attack_images]), data.test.labels[: options.attack_images]
-    tried, source = (_solved(network, cell.axes[name], options) for name in ("test_u", "attack_u"))
+    test = made.data.test
+    images, labels = to_pixels(test.images[: options.attack_images]), test.labels[: options.attack_images]
+    tried, source = (_solved(made.network, cell.axes[name], options) for name in ("test_u", "attack_u"))
     attacks: dict[str, SampleAttack] = {
         "fgsm": FGSM(norm="linf", radius=options.radius),
         "pgd": PGD(norm="linf", radius=options.radius, steps=options.pgd_steps, step_size=PGD_STEP, seed=cell.seed),
         "deepfool": DeepFool(norm="linf", steps=options.deepfool_steps),
     }
     found = {
-        name: attack.attack(tried, images, labels, bounds=data.bounds, source=source)
+        name: attack.attack(tried, images, labels, bounds=made.data.bounds, source=source)
         for name, attack in attacks.items()
     }
     robust = {
         name: 100 * (examples.accuracy_within(options.radius) if name == "deepfool" else examples.accuracy)
         for name, examples in found.items()
     }
-    return {**robust, "accuracy": 100 * accuracy_of(tried, data)}
+    return {**robust, "accuracy": 100 * accuracy_of(tried, made.data)}
 
 
 def _solved(network: nn.Module, u: Any, options: Meta) -> nn.Module:
