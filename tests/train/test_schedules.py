@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from corank.errors import InputError
-from corank.train import Constant, Cosine, OneCycle, Steps
+from corank.train import Constant, Cosine, OneCycle, Steps, Triangle
 
 ALL = [
     Constant(),
@@ -16,6 +16,7 @@ ALL = [
     OneCycle(),
     OneCycle(peak_at=0.6, start=1.0, end=0.0),
     Steps(at=()),
+    Triangle(peak_at=0.3),
 ]
 ALL.append(Steps(at=(0.3, 0.31), factor=0.5))
 
@@ -52,6 +53,7 @@ def test_steps_drop_at_their_moments() -> None:
     [
         (lambda: Cosine(warm_up=1.0), "warm_up .* got 1.0"),
         (lambda: OneCycle(peak_at=0.0), "peak_at .* got 0.0"),
+        (lambda: Triangle(peak_at=1.0), "peak_at .* got 1.0"),
         (lambda: OneCycle(start=0.0), "start .* got 0.0"),
         (lambda: OneCycle(end=1.5), "end .* got 1.5"),
         (lambda: Steps(at=(0.5, 0.5)), r"`at` .* got \(0.5, 0.5\)"),

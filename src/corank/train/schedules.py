@@ -108,7 +108,7 @@ class Triangle:
         InputError: a share outside of its range.
 
     Example:
-        >>> [Triangle(peak_at=0.4)(progress) for progress in (0.0, 0.2, 0.4, 0.7, 1.0)]
+        >>> [round(Triangle(peak_at=0.4)(progress), 3) for progress in (0.0, 0.2, 0.4, 0.7, 1.0)]
         [0.0, 0.5, 1.0, 0.5, 0.0]
     """
 
