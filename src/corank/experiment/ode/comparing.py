@@ -16,6 +16,7 @@ from torch.profiler import ProfilerActivity, profile
 
 from corank.errors import InputError, near
 from corank.experiment.ode.problems import ODEProblem
+from corank.network.quiet import quiet_libraries
 from corank.ode import IRDM, RDM, Auto, Backprop, Checkpoint, DormandPrince5, Gradient, Quadrature, Statistics, solve
 from corank.ode.diagnostics import reference_gradient
 from corank.result import Result, Scalar
@@ -277,7 +278,7 @@ def peak_bytes(work: Callable[[], Any], device: torch.device) -> int:
         before = torch.cuda.memory_allocated(device)
         work()
         return int(torch.cuda.max_memory_allocated(device)) - int(before)
-    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as seen:
+    with quiet_libraries(), profile(activities=[ProfilerActivity.CPU], profile_memory=True) as seen:
         work()
     results = seen.profiler.kineto_results
     assert results is not None
