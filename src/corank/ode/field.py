@@ -64,7 +64,7 @@ class FlatField:
     def split(self, y: Tensor) -> tuple[Tensor, ...]:
         """The tensors of a flat state, or of a stack of them with the flat axis last."""
         if not self.is_tuple:
-            return (y.view(*y.shape[:-1], *self.shapes[0]),)
+            return (y.view((*y.shape[:-1], *self.shapes[0])),)
         pieces = y.split(self.sizes, -1)  # type: ignore[no-untyped-call]
         return tuple(piece.reshape(*y.shape[:-1], *shape) for piece, shape in zip(pieces, self.shapes, strict=True))
 

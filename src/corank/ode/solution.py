@@ -74,3 +74,6 @@ class SolveError(RuntimeError):
     def __init__(self, solution: Solution) -> None:
         super().__init__(solution.message)
         self.solution = solution
+
+    def __reduce__(self) -> tuple[type[SolveError], tuple[Solution]]:
+        return type(self), (self.solution,)
