@@ -101,8 +101,17 @@ def test_models_for_free_average_their_probabilities() -> None:
 def test_wrong_input_is_refused() -> None:
     with pytest.raises(InputError, match=r"field of an ODE block must be a torch.nn.Module, got function"):
         ODEBlock(lambda t, z: z)
-    with pytest.raises(InputError, match=r"times of an ODE block must differ, got \(1.0, 1.0\)"):
+    with pytest.raises(
+        InputError, match=r"times of an ODE block must be two finite ones that differ, got \(1.0, 1.0\)"
+    ):
         ODEBlock(Decay(), times=(1.0, 1.0))
+    for times in ((1.0,), (0.0, math.nan), (0.0, math.inf)):
+        with pytest.raises(InputError, match="times of an ODE block must"):
+            ODEBlock(Decay(), times=times)
+    with pytest.raises(InputError, match="gradient must be"):
+        ODEBlock(Decay(), gradient="adjiont")
+    with pytest.raises(InputError, match=r"solver of an ODE block must .*'dopri5'"):
+        ODEBlock(Decay(), solver="dopri5")
     with pytest.raises(InputError, match="Linear has none"), solved_with(nn.Linear(1, 1), Euler(steps=1)):
         pass
     with pytest.raises(InputError, match=r"stopped at time .*larger tolerances"):

@@ -89,7 +89,7 @@ def test_wrong_options_of_an_adaptive_solver_are_refused(options: dict[str, Any]
     ("options", "said"),
     [
         ({"steps": 0}, "steps must"), ({"step_size": 0.0}, "step_size"), ({"step_size": math.inf}, "step_size"),
-        ({"steps": 2, "step_size": 0.1}, "both"),
+        ({"steps": 2, "step_size": 0.1}, "both"), ({"steps": 1.5}, "whole"),
     ],
 )  # fmt: skip
 def test_wrong_options_of_a_fixed_solver_are_refused(options: dict[str, Any], said: str) -> None:

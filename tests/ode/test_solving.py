@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import pickle
 from typing import Any
 
 import pytest
@@ -136,7 +137,8 @@ def test_proportional_control_rejects_less() -> None:
     [
         (torch.ones(2), [0.0], "at least two"), (torch.ones(2), torch.zeros(2, 2), "one-dimensional"),
         (torch.ones(2), torch.arange(3), "one-dimensional"), (torch.ones(2), [0.0, 1.0, 0.5], "increase or decrease"),
-        (torch.ones(2), [0.0, math.nan], "increase or decrease"),
+        (torch.ones(2), [0.0, math.nan], "finite"), (torch.ones(2), [0.0, math.inf], "finite"),
+        (torch.ones(2), None, "t must be"), (torch.ones(2), 1.0, "t must be"), (torch.ones(2), ["soon"], "t must be"),
         (torch.ones(2, dtype=torch.int64), [0.0, 1.0], "real"),
         ((torch.ones(2), torch.ones(2, dtype=torch.float64)), [0.0, 1.0], "one dtype"), ([1.0], [0.0, 1.0], "tensor"),
         ((), [0.0, 1.0], "tensor"),
@@ -154,6 +156,33 @@ def test_a_field_of_another_shape_is_refused() -> None:
         solve(lambda t, z: z[0], (states(), states()), [0.0, 1.0])
     with pytest.raises(InputError, match="gradient must be"):
         solve(Linear(), states(), [0.0, 1.0], gradient="adjiont")
+    with pytest.raises(InputError, match=r"field must be a module or a function f\(t, z\), got str"):
+        solve("field", states(), [0.0, 1.0])
+
+
+@pytest.mark.parametrize("gradient", ["auto", "backprop", "rdm"])
+def test_a_state_may_be_without_dimensions(gradient: str) -> None:
+    start = torch.tensor(2.0, dtype=torch.float64, requires_grad=True)
+    found = solve(lambda t, z: -z, start, [0.0, 0.5, 1.0], gradient=gradient).values
+    found[-1].backward()
+    assert found.shape == (3,)
+    assert float(start.grad) == pytest.approx(math.exp(-1), rel=1e-5)
+
+
+def test_an_early_end_survives_pickling() -> None:
+    error = SolveError(solve(lambda t, z: z * z, torch.ones(2), [0.0, 2.0]))
+    again = pickle.loads(pickle.dumps(error))
+    assert str(again) == str(error)
+    assert again.solution.reached == error.solution.reached
+
+
+def test_transforms_of_functions_are_for_backpropagation() -> None:
+    def last(z: torch.Tensor, gradient: str) -> torch.Tensor:
+        return solve(Linear(), z, [0.0, 1.0], gradient=gradient).last
+
+    with pytest.raises(InputError, match=r"torch.func .*backprop"):
+        torch.func.jacrev(lambda z: last(z, "auto"))(states())
+    assert torch.func.jacrev(lambda z: last(z, "backprop"))(states()).shape == 2 * states().shape
 
 
 def test_lower_precision_and_float32_keep_their_dtype() -> None:

@@ -19,6 +19,7 @@ from corank.ode.meta import Ensembling, Regime, Standalone
 from corank.ode.solution import Solution
 from corank.ode.solved import solved
 from corank.ode.solvers import DormandPrince5, Solver
+from corank.ode.solving import gradient_of
 from corank.ode.statistics import Statistics
 from corank.ode.steady import SteadyField, warn_of_changing_layers
 
@@ -38,7 +39,8 @@ class ODEBlock(nn.Module):
         statistics: what the last pass cost, one for each solver; the backward pass adds its own costs.
 
     Raises:
-        InputError: times that do not differ, or a field that is no module.
+        InputError: times that are not two different ones, a field that is no module, an unknown solver or
+            gradient method.
 
     Example:
         >>> from corank.ode.solvers import RK4
@@ -61,8 +63,13 @@ class ODEBlock(nn.Module):
         super().__init__()
         if not isinstance(field, nn.Module):
             raise InputError(f"the field of an ODE block must be a torch.nn.Module, got {type(field).__name__}")
-        if times[0] == times[1]:
-            raise InputError(f"the times of an ODE block must differ, got {times}")
+        if len(times) != 2 or times[0] == times[1] or not all(math.isfinite(time) for time in times):
+            raise InputError(f"the times of an ODE block must be two finite ones that differ, got {times}")
+        if not isinstance(solver, Solver | Regime):
+            raise InputError(
+                f"the solver of an ODE block must be one such as DormandPrince5(), or a regime, got {solver!r}"
+            )
+        gradient_of(gradient)
         warn_of_changing_layers(field)
         self.field = field
         self.regime: Regime = solver if isinstance(solver, Regime) else Standalone(solver=solver)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from torch import Tensor
@@ -54,12 +54,12 @@ def odeint(
     options: Mapping[str, Any] | None = None,
     event_fn: Callable[..., Tensor] | None = None,
     gradient: str | Gradient = "auto",
-    parameters: Sequence[Tensor] | None = None,
+    parameters: Iterable[Tensor] | None = None,
     adjoint_rtol: float | None = None,
     adjoint_atol: float | None = None,
     adjoint_method: str | None = None,
     adjoint_options: Mapping[str, Any] | None = None,
-    adjoint_params: Sequence[Tensor] | None = None,
+    adjoint_params: Iterable[Tensor] | None = None,
 ) -> Any:
     """Solve dz/dt = f(t, z) from z(t[0]) = z0 on: the states at the times t, of shape (times, *shape of z0).
 
@@ -75,7 +75,7 @@ def odeint(
             method, `step_size` of one with given steps.
         event_fn: where to stop; left to torchdiffeq, with its return value (event time, states).
         gradient: the gradient method or its name: auto, backprop, checkpoint, irdm, quadrature, rdm.
-        parameters: the tensors that the field has gradients in; None finds them.
+        parameters: the tensors that the field has gradients in; None finds them, see `solve`.
         adjoint_rtol: relative tolerance of the way back, for auto and quadrature relative to the gradient's size.
         adjoint_atol: absolute tolerance of the way back, for rdm and irdm; auto and quadrature measure the adjoint in
             its own unit, where it has nothing to say: there it needs adjoint_rtol beside it.
@@ -96,7 +96,8 @@ def odeint(
     if parameters is not None and adjoint_params is not None:
         raise InputError("parameters and adjoint_params are the same: give one of them")
     parameters = adjoint_params if parameters is None else parameters
-    parameters = None if parameters is None else tuple(parameters)
+    if options is not None and not isinstance(options, Mapping):
+        raise InputError(f"options must be a dictionary, got {options!r}")
     adjoint = {"rtol": adjoint_rtol, "atol": adjoint_atol, "method": adjoint_method, "options": adjoint_options}
     tolerances = {"rtol": _number("rtol", rtol), "atol": _number("atol", atol)}
     if event_fn is not None or method in METHODS:
@@ -127,11 +128,11 @@ def _solver(method: str, options: Mapping[str, Any] | None, rtol: float, atol: f
         return FIXED[method](step_size=None if step is None else _number("step_size", step))
     if method not in ADAPTIVE:
         known = [*ADAPTIVE, *FIXED, *METHODS]
-        raise InputError(f"method must be a solver or the name of one, got {method!r}; {near(method, known)}")
+        raise InputError(f"method must be a solver or the name of one, got {method!r}; {near(str(method), known)}")
     _only(given, [*_STEP, "max_num_steps", *_CONTROL], method)
     steps: dict[str, Any] = {name: _number(name, given[name]) for name in _STEP if name in given}
     if "max_num_steps" in given:
-        steps["max_steps"] = int(given["max_num_steps"])
+        steps["max_steps"] = int(_number("max_num_steps", given["max_num_steps"]))
     control = {ours: _number(name, given[name]) for name, ours in _CONTROL.items() if name in given}
     return ADAPTIVE[method](rtol=rtol, atol=atol, control=StepControl(**control), **steps)
 
@@ -146,7 +147,12 @@ def _gradient(gradient: str | Gradient, adjoint: Mapping[str, Any]) -> Gradient:
     if isinstance(gradient, Gradient):
         raise InputError(f"a gradient object holds its options, got {shown} beside {gradient}")
     options = dict(given.get("options") or {})
-    is_seminorm = options.pop("norm", None) == "seminorm"
+    norm = options.pop("norm", None)
+    if norm not in (None, "seminorm"):
+        raise InputError(
+            f"gradient methods cannot honour the norm {norm!r} in adjoint_options: leave it out, or take 'seminorm'"
+        )
+    is_seminorm = norm == "seminorm"
     rtol = None if "rtol" not in given else _number("adjoint_rtol", given["rtol"])
     atol = None if "atol" not in given else _number("adjoint_atol", given["atol"])
     if isinstance(method, Auto | Quadrature) and not options and "method" not in given and (atol is None or rtol):

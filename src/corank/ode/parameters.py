@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch._C._functorch import is_functorch_wrapped_tensor
 
 from corank.errors import InputError
 from corank.ode.field import Field, FlatField
@@ -41,13 +42,15 @@ def discovered(
     """The derivative at the first time, and all tensors that the field has gradients in.
 
     Raises:
-        InputError: the field uses a tensor that was computed outside it and requires a gradient.
+        InputError: the field uses a tensor that was computed outside it and requires a gradient, or is transformed.
     """
     with torch.enable_grad():
         y = y0.detach()
         time = field.time(t)
         before = _sequence_number()
         found = field.parts(time, field.split(y))
+    if any(is_functorch_wrapped_tensor(one) for one in (y, *found)):
+        raise InputError("the transforms of torch.func go through backpropagation only: take gradient='backprop'")
     own = {part.untyped_storage().data_ptr() for part in (y, time)}
     parameters: dict[int, Tensor] = {
         id(one): one for module in modules for one in module.parameters() if one.requires_grad

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
 import torch
@@ -32,7 +33,7 @@ def solve(
     *,
     solver: Solver | None = None,
     gradient: Gradient | str = "auto",
-    parameters: Sequence[Tensor] | None = None,
+    parameters: Iterable[Tensor] | None = None,
 ) -> Solution:
     """Solve dz/dt = f(t, z) from z(t[0]) = z0 on, with the gradient in z0, t and the field's parameters.
 
@@ -43,7 +44,7 @@ def solve(
         solver: scheme and steps; None is `DormandPrince5` with its default tolerances.
         gradient: the gradient method, or its name.
         parameters: the tensors that the field has gradients in; None finds them: those of a module, and every leaf
-            tensor that the first evaluation uses.
+            tensor that the first evaluation uses. One of a function that is used at later times only must be given.
 
     Example:
         >>> z0 = torch.tensor([1.0], dtype=torch.float64, requires_grad=True)
@@ -53,6 +54,11 @@ def solve(
         (0.367879, 'done')
     """
     method = gradient_of(gradient)
+    if not callable(field):
+        raise InputError(f"the field must be a module or a function f(t, z), got {type(field).__name__}")
+    if solver is not None and not isinstance(solver, Solver):
+        raise InputError(f"solver must be one such as DormandPrince5(rtol=1e-5), got {solver!r}")
+    parameters = _checked_parameters(parameters)
     parts = _checked_state(z0)
     times = _checked_times(t)
     flat = FlatField(field, z0, Statistics())
@@ -100,8 +106,8 @@ def gradient_of(gradient: Gradient | str) -> Gradient:
     """A gradient method by its name."""
     if isinstance(gradient, Gradient):
         return gradient
-    if gradient not in GRADIENTS:
-        raise InputError(f"gradient must be a method or its name, got {gradient!r}; {near(gradient, GRADIENTS)}")
+    if not isinstance(gradient, str) or gradient not in GRADIENTS:
+        raise InputError(f"gradient must be a method or its name, got {gradient!r}; {near(str(gradient), GRADIENTS)}")
     return GRADIENTS[gradient]()
 
 
@@ -118,10 +124,27 @@ def _checked_state(z0: State) -> tuple[Tensor, ...]:
     return parts
 
 
+def _checked_parameters(parameters: Iterable[Tensor] | None) -> tuple[Tensor, ...] | None:
+    if parameters is None:
+        return None
+    if isinstance(parameters, Tensor) or not isinstance(parameters, Iterable):
+        raise InputError(f"parameters must be several tensors, got one {type(parameters).__name__}: give a tuple")
+    found = tuple(parameters)
+    for one in found:
+        if not isinstance(one, Tensor):
+            raise InputError(f"parameters must be tensors, got {type(one).__name__}")
+    return found
+
+
 def _checked_times(t: Tensor | Sequence[float]) -> tuple[float, ...]:
     if isinstance(t, Tensor) and (t.ndim != 1 or not t.is_floating_point()):
         raise InputError(f"t must be one-dimensional and real, got shape {tuple(t.shape)} of {t.dtype}")
-    times = tuple(float(time) for time in (t.tolist() if isinstance(t, Tensor) else t))
+    try:
+        times = tuple(float(time) for time in (t.tolist() if isinstance(t, Tensor) else t))
+    except (TypeError, ValueError):
+        raise InputError(f"t must be a tensor or a sequence of times, got {t!r}") from None
+    if not all(math.isfinite(time) for time in times):
+        raise InputError(f"times must be finite, got {', '.join(f'{time:g}' for time in times[:8])}")
     if len(times) < 2:
         raise InputError(f"t must hold at least two times, got {len(times)}")
     differences = [later - earlier for earlier, later in pairwise(times)]

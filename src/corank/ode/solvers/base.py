@@ -113,8 +113,8 @@ class FixedSolver(Solver):
     def __post_init__(self) -> None:
         if self.steps is not None and self.step_size is not None:
             raise InputError(f"give steps or step_size, got both: {self.steps} and {self.step_size}")
-        if self.steps is not None and self.steps < 1:
-            raise InputError(f"steps must be at least 1, got {self.steps}")
+        if self.steps is not None and (self.steps < 1 or self.steps != int(self.steps)):
+            raise InputError(f"steps must be a whole number and at least 1, got {self.steps}")
         if self.step_size is not None and not 0 < self.step_size < math.inf:
             raise InputError(f"step_size must be positive, got {self.step_size}")
 
