@@ -1,13 +1,14 @@
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from corank.errors import InputError
-from corank.ode import IRDM, DormandPrince5, odeint
+from corank.ode import IRDM, RDM, DormandPrince5, odeint
 
 from .fields import Timed, states
 
@@ -51,6 +52,13 @@ def test_torchdiffeqs_arguments_are_honoured(given: dict[str, Any]) -> None:
         ({"gradient": "checkpoint", "adjoint_method": "dopri5"}, "cannot honour"),
         ({"adjoint_atol": 1e-3}, "cannot honour"), ({"adjoint_method": "bosh3"}, "cannot honour"),
         ({"adjoint_options": {"norm": print, "min_step": 1.0}}, "cannot honour"),
+        ({"adjoint_options": {"norm": print}}, "'seminorm'"),
+        ({"gradient": "rdm", "adjoint_options": {"norm": print}}, "'seminorm'"),
+        ({"method": 4}, "method must be"), ({"method": DormandPrince5}, "method must be"),
+        ({"gradient": RDM}, "gradient must be"), ({"options": [1]}, "options must be"),
+        ({"options": {"max_num_steps": "few"}}, "max_num_steps must be"),
+        ({"parameters": torch.ones(2)}, "parameters must be"), ({"parameters": ["weight"]}, "parameters must be"),
+        ({"adjoint_params": nn.Linear(1, 1)}, "parameters must be"),
         ({"gradient": "irdm", "adjoint_options": {"norm": "seminorm"}}, "cannot honour"),
         ({"parameters": (), "adjoint_params": ()}, "give one of them"),
         ({"gradient": "irdm", "method": "dopri8"}, "'backprop' or 'rdm'"),
@@ -83,3 +91,19 @@ def test_parameters_may_be_named() -> None:
     odeint(field, states(), T, adjoint_params=(field.speed,))[-1].sum().backward()
     assert field.weight.grad is None
     assert field.speed.grad is not None
+
+
+def test_torchdiffeq_gets_the_tensors_that_a_function_closes_over() -> None:
+    rate = torch.tensor(-1.0, dtype=torch.float64, requires_grad=True)
+    odeint(lambda t, z: rate * z, states(), T, method="dopri8")[-1].sum().backward()
+    assert float(rate.grad) == pytest.approx(float(states().sum()) / math.e, rel=1e-4)
+
+
+def test_an_events_time_has_a_gradient_by_torchdiffeqs_interface() -> None:
+    rate = torch.tensor(-2.0, dtype=torch.float64, requires_grad=True)
+    time, _ = torchdiffeq.odeint_event(
+        lambda t, z: rate * torch.ones_like(z), torch.ones(1, dtype=torch.float64), T[0],
+        event_fn=lambda t, z: z[0] - 0.5, odeint_interface=odeint,
+    )  # fmt: skip
+    time.backward()
+    assert float(rate.grad) == pytest.approx(0.5 / 4, rel=1e-5)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from torch import Tensor
 
 from corank.errors import InputError
-from corank.ode.field import Field
+from corank.ode.field import Field, FlatField
 from corank.ode.gradient import Gradient
-from corank.ode.parameters import modules_of
+from corank.ode.parameters import discovered, modules_of
 from corank.ode.solution import State
+from corank.ode.statistics import Statistics
 
 METHODS = ("dopri8", "fehlberg2", "adaptive_heun", "explicit_adams", "implicit_adams", "fixed_adams", "scipy_solver")
 """torchdiffeq's methods that are none of ours."""
@@ -28,7 +29,7 @@ def odeint_outside(
     options: Mapping[str, Any] | None,
     event_fn: Callable[..., Tensor] | None,
     gradient: str | Gradient,
-    parameters: Sequence[Tensor] | None,
+    parameters: Iterable[Tensor] | None,
     adjoint: Mapping[str, Any],
 ) -> Any:
     """`torchdiffeq.odeint` for gradient "backprop", `torchdiffeq.odeint_adjoint` for "auto" and "rdm".
@@ -47,6 +48,8 @@ def odeint_outside(
     if gradient not in ("auto", "rdm"):
         raise InputError(f"torchdiffeq's methods and events have gradient 'backprop' or 'rdm', got {gradient!r}")
     if parameters is None:
-        parameters = tuple(one for module in modules_of(field) for one in module.parameters())
+        first = z0 if isinstance(z0, tuple) else (z0,)
+        flat = FlatField(field, z0, Statistics())
+        _, parameters = discovered(flat, flat.flat(first), float(t.reshape(-1)[0]), modules_of(field))
     given = {f"adjoint_{name}": value for name, value in adjoint.items()}
     return torchdiffeq.odeint_adjoint(field, z0, t, **common, **given, adjoint_params=tuple(parameters))
