@@ -89,8 +89,8 @@ _OPTIONS = """
         learning_rate: the largest of the schedule.
         weight_decay: of the optimiser.
         watch: weights, information or variance-ratios, followed epoch by epoch; several may be given.
-        watch_radius: of the attack that accuracy is followed under; by default that trained on, if in the same norm, else
-            a twentieth of the range of the data.
+        watch_radius: of the attack that accuracy is followed under; by default that trained on, if in the same norm,
+            else a twentieth of the range of the data.
         watch_norm: of that attack; by default that trained on, else linf.
         watch_images: of the validation split that are attacked after each epoch, at most.
         overwrite: replace the run that is in that folder.

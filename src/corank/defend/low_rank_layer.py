@@ -192,7 +192,7 @@ class LowRankLayer(nn.Module):
 
     def _apply(self, *args: Any, **kwargs: Any) -> LowRankLayer:
         """What was learnt since the last projection goes with the buffers to another device or type."""
-        super()._apply(*args, **kwargs)
+        super()._apply(*args, **kwargs)  # type: ignore[no-untyped-call]
         if (held := self._factors) is not None:
             blocks = tuple(block.to(self.rows) for block in held.blocks)
             self._factors = SymmetricFactors(blocks, held.core.to(self.rows), held.gram.to(self.rows))
