@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from corank.attack import PGD
 from corank.attack.budget import lengths_of
-from corank.defend import Adversarial, Course, Perturbed
+from corank.defend import Adversarial, Course, Perturbed, Watch
 from corank.errors import InputError
 from corank.train import Triangle
 
@@ -83,3 +83,12 @@ def test_the_fast_one_starts_anywhere_and_goes_up_and_down_with_its_rate() -> No
 def test_an_option_out_of_range_is_refused(options: dict[str, Any], said: str) -> None:
     with pytest.raises(InputError, match=said):
         Adversarial(**{"radius": 0.1, **options})
+
+
+@pytest.mark.parametrize(("norm", "radius"), [("linf", 0.05), ("l2", 0.5)])
+def test_a_radius_is_watched_in_its_own_norm_alone(norm: Any, radius: float) -> None:
+    defence, (x, y) = Adversarial(radius=0.5, norm="l2", steps=1), plane(32)
+    told: dict[str, Any] = {"watch": Watch(quantities=(), norm=norm, steps=1), "validation": [(x, y)]}
+    watched = defence.defend(fresh(), [(x, y)], Course(epochs=1), **told).watched
+    assert watched is not None
+    assert (watched.norm, watched.radius) == (norm, radius)

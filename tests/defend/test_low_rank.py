@@ -116,3 +116,19 @@ def test_a_rank_or_a_warm_up_that_leaves_nothing_to_do_is_refused() -> None:
         LowRank(rank=2, warm_up=2).defend(make(), batches(), Course(epochs=2))
     with pytest.raises(InputError, match=r"put behind modules that run once, '\*' means others too"):
         BottleLowRank(rank=2).defend(make(), batches(), Course(epochs=2))
+
+
+def test_a_bottleneck_has_the_type_of_its_network() -> None:
+    data = [(x.double(), y) for x, y in batches()]
+    found = BottleLowRank(layer="hidden", rank=2).defend(make().double(), data, Course(epochs=1)).network
+    assert found(data[0][0]).dtype == torch.float64
+
+
+def test_a_penalty_without_a_batch_and_several_inputs_are_refused() -> None:
+    x = batches()[0][0]
+    virtual = VirtualLayers(make(), "*", x, lambda name, features: LowRankLayer(features, rank=2)).eval()
+    virtual(x)
+    with pytest.raises(InputError, match="call train"):
+        virtual.penalty()
+    with pytest.raises(InputError, match="got a tuple"):
+        VirtualLayers(make(), "*", (x, x), lambda name, features: LowRankLayer(features, rank=2))  # type: ignore[arg-type]

@@ -190,3 +190,19 @@ def test_an_option_out_of_range_is_refused(options: dict[str, Any], said: str) -
 def test_activations_of_another_width_are_refused() -> None:
     with pytest.raises(InputError, match=r"activations must be \(n, 60\), flattened, got \(3, 59\)"):
         LowRankLayer(WIDTH, rank=3)(torch.zeros(3, 59))
+
+
+def test_it_goes_on_between_projections_when_it_is_moved_to_another_type() -> None:
+    moved, stayed = (LowRankLayer(WIDTH, rank=3, every=4) for _ in range(2))
+    for a in batches(7, torch.float64):
+        for layer in (moved, stayed):
+            layer(a.to(layer.rows.dtype).requires_grad_())
+            layer.double()
+            layer.project()
+        stayed.float()
+    torch.testing.assert_close(rebuilt(moved), rebuilt(stayed).double(), rtol=0, atol=1e-4)
+
+
+def test_activations_that_are_not_finite_are_named() -> None:
+    with pytest.raises(InputError, match="activations must be finite"):
+        LowRankLayer(4, rank=2)(torch.full((3, 4), math.nan))

@@ -111,3 +111,14 @@ def test_one_class_or_no_such_layer_is_refused() -> None:
         MaxMarginHead(layer="2").fit(network(), [(x, torch.zeros_like(y)) for x, y in batches()])
     with pytest.raises(InputError, match="'nothing'"):
         MaxMarginHead(layer="nothing").fit(network(), batches())
+
+
+def test_a_hybrid_has_the_type_of_its_network() -> None:
+    data = [(x.double(), y) for x, y in batches()]
+    found = MaxMarginHead(layer="2", dimensions=8).fit(network().double(), data)
+    assert found.network(data[0][0]).dtype == torch.float64
+
+
+def test_a_network_of_several_inputs_is_refused() -> None:
+    with pytest.raises(InputError, match="got a tuple"):
+        MaxMarginHead(layer="2").fit(network(), [((x, x), y) for x, y in batches()])  # type: ignore[misc]

@@ -39,7 +39,7 @@ def _command(method: type[Defence]) -> Any:
         weight_decay: float | None = None,
         watch: tuple[Quantity, ...] = ("weights",),
         watch_radius: float | None = None,
-        watch_norm: Norm = "linf",
+        watch_norm: Norm | None = None,
         watch_images: int = 500,
         overwrite: Flag = False,
         json: Flag = False,
@@ -50,7 +50,9 @@ def _command(method: type[Defence]) -> Any:
             epochs=epochs, batch_size=batch_size, learning_rate=learning_rate, weight_decay=weight_decay,
             seed=source.seed, device=source.device,
         )  # fmt: skip
-        watching = Watch(quantities=watch, radius=watch_radius, norm=watch_norm, images=watch_images)
+        trained_on = defence.budget_trained_on
+        norm = watch_norm or ("linf" if trained_on is None else trained_on.norm)
+        watching = Watch(quantities=watch, radius=watch_radius, norm=norm, images=watch_images)
         opened, dataset = source.open(untrained=True)
         chosen = with_layers(seeded(defence, source.seed), opened.network)
         run = run_defence(
@@ -64,7 +66,7 @@ def _command(method: type[Defence]) -> Any:
         radius = said(run.metrics, file, "attack", "radius")
         print(
             f"{opened.origin.name} on {dataset.name}: test accuracy {accuracy:.2%}, {robust:.2%} on attacked "
-            f"validation samples (PGD, {watch_norm} radius {radius:g}), in {out}"
+            f"validation samples (PGD, {norm} radius {radius:g}), in {out}"
         )
         print(f"The page: {out / PAGE}")
 
@@ -87,9 +89,9 @@ _OPTIONS = """
         learning_rate: the largest of the schedule.
         weight_decay: of the optimiser.
         watch: weights, information or variance-ratios, followed epoch by epoch; several may be given.
-        watch_radius: of the attack that accuracy is followed under; by default that trained on, else a twentieth of the
-            range of the data.
-        watch_norm: of that attack.
+        watch_radius: of the attack that accuracy is followed under; by default that trained on, if in the same norm,
+            else a twentieth of the range of the data.
+        watch_norm: of that attack; by default that trained on, else linf.
         watch_images: of the validation split that are attacked after each epoch, at most.
         overwrite: replace the run that is in that folder.
         json: print metrics.json.

@@ -114,9 +114,9 @@ class Adversarial(Defence):
         return Budget(norm=self.norm, radius=self.radius)
 
     @property
-    def radius_trained_on(self) -> float:
+    def budget_trained_on(self) -> Budget:
         """That of the perturbations."""
-        return self.radius
+        return self.budget
 
     def perturbed(self, bounds: Bounds) -> Perturbed:
         """What perturbs the batches of a training, in anybody's loop."""

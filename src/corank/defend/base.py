@@ -19,6 +19,7 @@ import torch
 from torch import nn
 from torch.optim import SGD, Optimizer
 
+from corank.attack.budget import Budget
 from corank.defend.watching import Watch, Watched, Watcher
 from corank.errors import InputError
 from corank.measure import Batches, OnDevice, first_that_fits
@@ -94,8 +95,8 @@ class Defence(ABC):
     """The base of all defences: options are fields, the verb is `defend`."""
 
     @property
-    def radius_trained_on(self) -> float | None:
-        """The radius of the perturbations that are trained on; None where there are none."""
+    def budget_trained_on(self) -> Budget | None:
+        """Of the perturbations that are trained on; None where there are none."""
         return None
 
     def defend(
@@ -167,8 +168,10 @@ class Defence(ABC):
     ) -> Watcher | None:
         if watch is None or validation is None:
             return None
-        radius = watch.radius if watch.radius is not None else self.radius_trained_on
-        chosen = replace(watch, radius=radius if radius is not None else (bounds[1] - bounds[0]) / 20)
+        radius, own = watch.radius, self.budget_trained_on
+        if radius is None:
+            radius = own.radius if own is not None and own.norm == watch.norm else (bounds[1] - bounds[0]) / 20
+        chosen = replace(watch, radius=radius)
         return Watcher(chosen, plan.plain, validation, bounds, None if keeper is None else keeper.folder)
 
 

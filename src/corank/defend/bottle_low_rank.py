@@ -41,8 +41,8 @@ class Bottleneck(nn.Module):
         a = activations.flatten(1)
         mean = a.mean(0)
         _, directions = leading_factors(a - mean, limit=rank)
-        self.down = nn.Linear(a.shape[1], rank, bias=False)
-        self.up = nn.Linear(rank, a.shape[1])
+        self.down = nn.Linear(a.shape[1], rank, bias=False, device=a.device, dtype=a.dtype)
+        self.up = nn.Linear(rank, a.shape[1], device=a.device, dtype=a.dtype)
         with torch.no_grad():
             self.down.weight.zero_()[: len(directions)] = directions
             self.up.weight.zero_()[:, : len(directions)] = directions.T
@@ -101,7 +101,7 @@ class BottleLowRank(Defence):
             a = Reader(network, [point.label], start[:2]).read(start).activations[point.label]
             if self.rank >= a[0].numel():
                 raise InputError(f"rank must be below the {a[0].numel()} features of {point.label!r}, got {self.rank}")
-            _put_behind(unwrapped(network), path, Bottleneck(a, self.rank).to(a.device))
+            _put_behind(unwrapped(network), path, Bottleneck(a, self.rank))
         return Plan(network=network, plain=lambda: network, course=course)
 
 

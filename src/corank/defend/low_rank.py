@@ -42,7 +42,7 @@ class VirtualLayers(Wrapper):
         make: from the name of a point and its number of features to its virtual layer.
 
     Raises:
-        InputError: an unknown layer, or none.
+        InputError: an unknown layer, or none; an example that is not one tensor.
 
     Example:
         >>> network = nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 3))
@@ -60,6 +60,8 @@ class VirtualLayers(Wrapper):
         make: Callable[[str, int], LowRankLayer],
     ) -> None:
         super().__init__()
+        if not isinstance(example, Tensor):
+            raise InputError(f"virtual layers are for networks that take one tensor, got a {type(example).__name__}")
         wanted = [layer] if isinstance(layer, str | int) else list(layer)
         found = locate(network, wanted, example, is_watched=False)
         self.network = found.network  # the graph, where points lie between modules: it shares the network's tensors
@@ -80,7 +82,13 @@ class VirtualLayers(Wrapper):
         return output
 
     def penalty(self) -> Tensor:
-        """The sum of what the virtual layers add to the loss of the last batch, a scalar."""
+        """The sum of what the virtual layers add to the loss of the last batch, a scalar.
+
+        Raises:
+            InputError: no batch went through in training mode.
+        """
+        if not self._terms:
+            raise InputError("a penalty is of a batch in training mode, none went through: call train() and forward")
         return torch.stack(self._terms).sum()
 
     def project(self, now: bool = False) -> None:

@@ -114,6 +114,8 @@ class LowRankLayer(nn.Module):
             activations: shape (n, ...), rather a few times more samples than the rank.
         """
         a = self._flat(activations).to(self.rows.dtype)
+        if not bool(a.isfinite().all()):
+            raise InputError("activations must be finite for a low-rank layer to begin from, got NaN or infinity")
         mean = a.mean(0)
         _, directions = leading_factors(a - mean, limit=self.rank)
         self.bias.copy_(-mean)
@@ -187,6 +189,15 @@ class LowRankLayer(nn.Module):
         if a.ndim != 2 or a.shape[1] != self.features or len(a) == 0:
             raise InputError(f"activations must be (n, {self.features}), flattened, got {tuple(activations.shape)}")
         return a
+
+    def _apply(self, *args: Any, **kwargs: Any) -> LowRankLayer:
+        """What was learnt since the last projection goes with the buffers to another device or type."""
+        super()._apply(*args, **kwargs)  # type: ignore[no-untyped-call]
+        if (held := self._factors) is not None:
+            blocks = tuple(block.to(self.rows) for block in held.blocks)
+            self._factors = SymmetricFactors(blocks, held.core.to(self.rows), held.gram.to(self.rows))
+        self._pending = [x.to(self.rows) for x in self._pending]
+        return self
 
     def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
         """What was learnt since the last projection gives way to what is loaded."""

@@ -52,7 +52,7 @@ class Hybrid(nn.Module):
         self.register_buffer("mean", mean)
         self.register_buffer("scale", scale)
         self.register_buffer("directions", directions)
-        self.classifier = nn.Linear(*weight.T.shape)
+        self.classifier = nn.Linear(weight.shape[1], len(weight), device=weight.device, dtype=weight.dtype)
         with torch.no_grad():
             self.classifier.weight.copy_(weight)
             self.classifier.bias.copy_(bias)

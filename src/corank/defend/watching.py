@@ -41,7 +41,7 @@ class Watch:
 
     Args:
         quantities: "weights", "information" and "variance-ratios", each of all layers; accuracies are always seen.
-        radius: of the attack; None takes the one that is trained on, else a twentieth of the range of the inputs.
+        radius: of the attack; None takes the one trained on if that is in the same norm, else a twentieth of the range.
         norm: in which it is measured.
         steps: of the attack, projected gradient descent from one random start.
         images: that are attacked, at most.

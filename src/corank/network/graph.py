@@ -114,6 +114,8 @@ def capture(network: nn.Module, example: Tensor) -> GraphNetwork:
     """
     if isinstance(network, GraphNetwork):
         return network
+    if not isinstance(example, Tensor):
+        raise InputError(f"the network must map one tensor to one tensor, got a {type(example).__name__} of inputs")
     if example.ndim == 0 or len(example) == 0:
         raise InputError(f"the example must be a batch of inputs, got a tensor of shape {tuple(example.shape)}")
     example = example if len(example) > 1 else torch.cat([example, example])
