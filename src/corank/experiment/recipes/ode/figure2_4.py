@@ -30,6 +30,7 @@ TABLE = Table(
     columns=(
         Column(name="test_loss", unit="nats", better="lower"),
         Column(name="seconds", unit="s", better="lower"),
+        Column(name="evaluations", better="lower"),
     ),
     presets={
         "smoke": (Grid(cells=_CELLS, options=TABLE_SMALL, stands_in=True),),
