@@ -1,4 +1,4 @@
-"""What Table 2.1 and Figures 2.8 and 2.9 share: planar densities learnt with one gradient method or another."""
+"""What Table 2.1 and Figures 2.4, 2.5, 2.8 and 2.9 share: densities learnt with one gradient method or another."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from corank.experiment.bench import Bench
 from corank.experiment.ode.density import DensityTraining
 from corank.experiment.recipe import Axes, Cell, digest
 from corank.ode.flow_options import FlowOptions
-from corank.zoo.data.densities import load_points
+from corank.zoo.data.densities import PointData, load_points
 
 DATASETS = ("pinwheel", "circles", "moons", "2spirals")
 NODES = (4, 8, 16, 32, 64, 128)
@@ -37,6 +37,22 @@ class Learning:
     tolerance: float = 1e-5
     printed_weights: bool = True
 
+    def flow(self, axes: Axes) -> FlowOptions:
+        """The flow of a cell."""
+        return FlowOptions(
+            hidden=self.hidden, rtol=self.tolerance, atol=self.tolerance, **self.gradient_of(axes)
+        )  # fmt: skip
+
+    def gradient_of(self, axes: Axes) -> dict[str, Any]:
+        """The options of a cell's gradient method."""
+        if axes["method"] == "RDM":
+            return {"gradient": "rdm"}
+        return {"gradient": "irdm", "nodes": axes["nodes"], "printed_weights": self.printed_weights}
+
+    def points(self, axes: Axes, bench: Bench) -> PointData:
+        """The data of a cell."""
+        return load_points(str(axes["dataset"]))
+
 
 PUBLISHED = Learning()
 QUICK = Learning(steps=1500)
@@ -60,18 +76,11 @@ def learnt(cell: Cell[Learning], bench: Bench) -> Mapping[str, Any]:
 
     def train() -> dict[str, Any]:
         bench.report(f"learning {name}, {options.steps} steps")
-        own: dict[str, Any] = (
-            {} if axes["method"] == "RDM" else {"nodes": axes["nodes"], "printed_weights": options.printed_weights}
-        )
-        flow = FlowOptions(
-            hidden=options.hidden, gradient=str(axes["method"]).lower(), rtol=options.tolerance,
-            atol=options.tolerance, **own,
-        )  # fmt: skip
         training = DensityTraining(
-            flow=flow, steps=options.steps, batch_size=options.batch_size, learning_rate=options.learning_rate,
-            seed=cell.seed,
+            flow=options.flow(axes), steps=options.steps, batch_size=options.batch_size,
+            learning_rate=options.learning_rate, seed=cell.seed,
         )  # fmt: skip
-        _, rows = training.fitted(load_points(str(axes["dataset"])))
+        _, rows = training.fitted(options.points(axes, bench))
         taken = [after - before for before, after in pairwise((0, *(row.step for row in rows)))]
         return {
             "seconds": rows[-1].seconds,
