@@ -66,7 +66,7 @@ def test_what_takes_too_long_or_does_not_fit_is_left_out_with_the_reason(
     assert slow.reason.endswith("more than 1e-09")
     narrow = attack_studied("mine", network, replace(pixels, bounds=(0.0, 0.5)), images=30)
     assert isinstance(narrow, NoAttacks)
-    assert "within the bounds 0 to 0.5" in narrow.reason
+    assert "must lie within 0 to 0.5" in narrow.reason
     (section,) = attack_chapter(narrow, pixels)
     assert section.left_out == (("attacks", narrow.reason),)
     assert attacks_in_words(narrow) == ()

@@ -30,7 +30,6 @@ from corank.experiment.recipes.low_rank_representations.models import (
 )
 from corank.experiment.recipes.low_rank_representations.under_descent import BLACK, WHITE
 
-RATE = 0.99
 LARGEST = 0.5  # budget that is tried
 CLOSE = 1 / 512  # how closely budgets are known
 REACH = 128  # pixel values that an iterative attack can go
@@ -71,15 +70,15 @@ def _minimal(options: Comparing, access: str, model: str, seed: int, bench: Benc
     judged = options.trained(model, bench)
     source = options.trained(PLAIN, bench) if access == BLACK else None
     x, y = images_of(judged)
-    found: dict[str, Any] = {RHO_DEEPFOOL.name: _rho_of_deepfool(judged, source, x, y, seed)}
+    found: dict[str, Any] = {RHO_DEEPFOOL.name: _rho_of_deepfool(options, judged, source, x, y, seed)}
     for name, attack in _ITERATIVE.items():
         bench.report(f"{model}, {access}: the smallest budget of {name.replace('_', ' ')}")
         iterative = attack(
             radius=LARGEST, steps=REACH // options.stride, step_size=options.stride / 255, seed=seed
         )  # fmt: skip
         least = smallest_budget(
-            iterative, judged.network, x, y, rate=RATE, most=LARGEST, tolerance=CLOSE, bounds=judged.data.bounds,
-            source=None if source is None else source.network,
+            iterative, judged.network, x, y, rate=options.rate, most=LARGEST, tolerance=CLOSE,
+            bounds=judged.data.bounds, source=None if source is None else source.network,
         )  # fmt: skip
         found[f"epsilon_{name}"] = least.radius
         found[f"rho_{name}"] = None if least.radius is None else least.rho
@@ -87,7 +86,9 @@ def _minimal(options: Comparing, access: str, model: str, seed: int, bench: Benc
     return found
 
 
-def _rho_of_deepfool(judged: Teacher, source: Teacher | None, x: Tensor, y: Tensor, seed: int) -> float | None:
+def _rho_of_deepfool(
+    options: Comparing, judged: Teacher, source: Teacher | None, x: Tensor, y: Tensor, seed: int
+) -> float | None:
     """White box the mean of its shortest perturbations; black box all are stretched alike until they are enough."""
     made = DeepFool(seed=seed).attack((source or judged).network, x, y, bounds=judged.data.bounds)
     if source is None:
@@ -97,27 +98,27 @@ def _rho_of_deepfool(judged: Teacher, source: Teacher | None, x: Tensor, y: Tens
     def rate(factor: float) -> float:
         return float((victim.classes(victim.clipped(x + factor * moved)) != y).double().mean())
 
-    factor = stretched(rate)
+    factor = stretched(rate, options.rate)
     if factor is None:
         return None
     lengths = (victim.clipped(x + factor * moved) - x).flatten(1).double().norm(dim=1)
     return float((lengths / x.flatten(1).double().norm(dim=1)).mean())
 
 
-def stretched(rate: Callable[[float], float]) -> float | None:
-    """The smallest factor, to a hundredth of it, at which a rate that grows with it reaches `RATE`; None if none does.
+def stretched(rate: Callable[[float], float], enough: float) -> float | None:
+    """The smallest factor, to a hundredth of it, at which a rate that grows with it is enough; None if none does.
 
     Example:
-        >>> round(stretched(lambda factor: min(1.0, factor / 4)), 1)
+        >>> round(stretched(lambda factor: min(1.0, factor / 4), 1.0), 1)
         4.0
     """
     high = 1.0
-    while rate(high) < RATE:
+    while rate(high) < enough:
         high *= 2
         if high > LONGEST:
             return None
     low = high / 2
     while high - low > 0.01 * high:
         middle = (low + high) / 2
-        low, high = (low, middle) if rate(middle) >= RATE else (middle, high)
+        low, high = (low, middle) if rate(middle) >= enough else (middle, high)
     return high

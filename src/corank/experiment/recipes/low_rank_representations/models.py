@@ -40,6 +40,7 @@ class Comparing:
         deep_rank: of that at `deep`.
         weight: of both terms of the virtual layers' loss.
         warm_up: epochs before the virtual layers begin.
+        rate: share of the images that must fail where the smallest budget is asked for.
         stride: pixel values that iterative attacks go in a step where the smallest budget is asked for.
         test_images: that are attacked.
     """
@@ -53,6 +54,7 @@ class Comparing:
     deep_rank: int = 500
     weight: float = 0.1
     warm_up: int = 50
+    rate: float = 0.99
     stride: int = 1
     test_images: int | None = field(default=None, metadata={"none": "all"})
 
@@ -76,7 +78,7 @@ class Comparing:
 
     def _defended(self, model: str, plain: Teacher, bench: Bench) -> Teacher:
         """As the teacher was trained, but for the virtual layers."""
-        kept = digest(asdict(replace(self, stride=1, test_images=None)))
+        kept = digest(asdict(replace(self, rate=1.0, stride=1, test_images=None)))
         place = f"low_rank_representations/networks/{self.network}-{self.data}-{model}-{kept}"
         folder = bench.store.path(f"{place}/network")
 
@@ -116,7 +118,7 @@ MNIST = Comparing(
 )  # fmt: skip
 """A network with four layers, which a CPU trains in minutes; with weights of 0.1 its 2-LR does not learn."""
 SMALL = Comparing(
-    network="vgg_digits", data="digits", epochs=2, deep="features.13", last_rank=5, deep_rank=10, warm_up=1, stride=8,
-    test_images=20,
+    network="vgg_digits", data="digits", epochs=2, deep="features.13", last_rank=5, deep_rank=10, warm_up=1, rate=0.5,
+    stride=8, test_images=20,
 )  # fmt: skip
 """A case that takes seconds, for the preset smoke."""
