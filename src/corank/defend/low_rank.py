@@ -228,7 +228,10 @@ class LowRank(Defence):
 
     def _plan(self, network: nn.Module, batches: Batches, course: Course, bounds: Bounds) -> Plan:
         if self.warm_up >= course.epochs:
-            raise InputError(f"warm_up must be below the {course.epochs} epochs of the training, got {self.warm_up}")
+            raise InputError(
+                f"warm_up must be below the {course.epochs} epochs of the training, got {self.warm_up}: begin earlier, "
+                "or train for longer"
+            )
         example, _ = first_batch(OnDevice(batches, device_of(network)))
         rank_of = self._ranks(network, example)
         virtual = _AfterWarmUp(

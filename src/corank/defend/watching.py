@@ -195,7 +195,9 @@ class Watcher:
             self.rows[epoch] = self._row(epoch, network)
         if self.file is not None:
             self.file.parent.mkdir(parents=True, exist_ok=True)
-            self.file.write_text(json.dumps([asdict(row) for row in self.rows.values()]))
+            aside = self.file.with_name(f"{self.file.name}.part")
+            aside.write_text(json.dumps([asdict(row) for row in self.rows.values()]))
+            aside.replace(self.file)
 
     def _row(self, epoch: int, network: nn.Module) -> WatchedEpoch:
         device = device_of(network)
