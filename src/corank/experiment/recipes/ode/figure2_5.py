@@ -5,7 +5,7 @@ The planar cells are those of Table 2.1, the others those of Figure 2.4.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from corank.experiment.bench import Bench
@@ -17,25 +17,13 @@ from corank.experiment.recipes.ode.learning import (
     QUICK,
     SMALL,
     Learning,
-    by_method,
     cells_of,
+    irdm_takes_fewer,
     learnt,
 )
 from corank.experiment.recipes.ode.tabular import TABLE_PUBLISHED, TABLE_QUICK, TABLE_SMALL
 
 _TABLE = cells_of(("miniboone",), (16,))
-
-
-def _fewer_evaluations(rows: Sequence[Mapping[str, Any]]) -> bool | None:
-    """Whether every IRDM took fewer evaluations a step than RDM on its data set."""
-    verdicts = [
-        count < counts[None]
-        for counts in by_method(rows, "evaluations_per_step").values()
-        if None in counts
-        for nodes, count in counts.items()
-        if nodes is not None
-    ]
-    return all(verdicts) if verdicts else None
 
 
 TABLE = Table(
@@ -62,7 +50,7 @@ TABLE = Table(
                 "during training, the IRDM requires less computational time to achieve convergence and a smaller "
                 "number of evaluations of the right-hand side function comparing to the baselines"
             ),
-            holds=_fewer_evaluations,
+            holds=irdm_takes_fewer("evaluations_per_step"),
         ),
     ),
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from corank.experiment.bench import Bench
@@ -14,23 +14,10 @@ from corank.experiment.recipes.ode.learning import (
     QUICK,
     SMALL,
     Learning,
-    by_method,
     cells_of,
+    irdm_takes_fewer,
     learnt,
 )
-
-
-def _fewer_evaluations(rows: Sequence[Mapping[str, Any]]) -> bool | None:
-    """Whether every IRDM took fewer evaluations than RDM on its data set."""
-    verdicts = [
-        count < counts[None]
-        for counts in by_method(rows, "evaluations").values()
-        if None in counts
-        for nodes, count in counts.items()
-        if nodes is not None
-    ]
-    return all(verdicts) if verdicts else None
-
 
 TABLE = Table(
     title="Evaluations of the field over a training of planar densities",
@@ -47,7 +34,7 @@ TABLE = Table(
                 "the total number of the right-hand side function evaluations performed in IRDM is significantly "
                 "smaller than in RDM"
             ),
-            holds=_fewer_evaluations,
+            holds=irdm_takes_fewer("evaluations"),
         ),
     ),
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from typing import Any
@@ -102,3 +102,19 @@ def by_method(rows: Sequence[Mapping[str, Any]], column: str) -> dict[str, dict[
         if row[column] is not None:
             found.setdefault(row["dataset"], {})[row.get("nodes")] = row[column]
     return found
+
+
+def irdm_takes_fewer(column: str) -> Callable[[Sequence[Mapping[str, Any]]], bool | None]:
+    """Whether, in a column, every IRDM has less than RDM on its data set; None where RDM has no IRDM beside it."""
+
+    def holds(rows: Sequence[Mapping[str, Any]]) -> bool | None:
+        verdicts = [
+            count < counts[None]
+            for counts in by_method(rows, column).values()
+            if None in counts
+            for nodes, count in counts.items()
+            if nodes is not None
+        ]
+        return all(verdicts) if verdicts else None
+
+    return holds
