@@ -11,8 +11,7 @@ import torch
 from corank.defend import Defence, Defended, Watched
 from corank.discover import name_of
 from corank.experiment.evaluated import Accuracies
-from corank.experiment.run_pages import inputs_of, provenance, reload_section
-from corank.experiment.words import sentence
+from corank.experiment.run_pages import history_section, inputs_of, provenance, reload_section
 from corank.network import Cost
 from corank.report import Column, Page, Section, Table, figures_of
 from corank.report.format import axis_number, compact, percent, storage
@@ -72,11 +71,7 @@ def defence_page(
         sections=(
             *_watched(found.watched),
             reload_section(folder, dataset.shape, dataset.bounds),
-            Section(
-                "The training",
-                text=(f"{sentence(found.history.message)} The training split has {len(dataset.train):,} {many}.",),
-                figures=tuple(figures_of(found.history).values()),
-            ),
+            history_section(found.history, dataset),
         ),
         provenance=provenance(flat, found.history.row()["seconds"], machine),
     )

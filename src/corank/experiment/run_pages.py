@@ -110,15 +110,18 @@ def training_page(
         ),
         sections=(
             reload_section(folder, dataset.shape, dataset.bounds),
-            Section(
-                "The training",
-                text=(f"{sentence(history.message)} The training split has {len(dataset.train):,} {many}.",),
-                figures=tuple(figures_of(history).values()),
-            ),
+            history_section(history, dataset),
             *more,
         ),
         provenance=provenance(options, history.row()["seconds"], machine),
     )
+
+
+def history_section(history: History, dataset: Dataset) -> Section:
+    """How a training went, and on how much."""
+    many, _ = inputs_of(dataset)
+    text = f"{sentence(history.message)} The training split has {len(dataset.train):,} {many}."
+    return Section("The training", text=(text,), figures=tuple(figures_of(history).values()))
 
 
 def compression_page(
