@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from dataclasses import MISSING, fields
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,10 +20,20 @@ from corank.defend.watching import Quantity
 from corank.discover import methods_of
 from corank.experiment import Training
 from corank.experiment.defending import run_defence
-from corank.experiment.run_folder import said
+from corank.experiment.run_folder import Run, said
 from corank.report import PAGE
 
 defend_app = App(name="defend", help="Train a network so that it withstands more; the method comes next.")
+
+
+def _print(what: str, run: Run, out: Path) -> None:
+    """How accurate the network is as it is and attacked, and where its page is."""
+    found = partial(said, run.metrics, out / "metrics.json")
+    print(
+        f"{what}: test accuracy {found('test_accuracy'):.2%}, {found('robust_validation_accuracy'):.2%} on attacked "
+        f"validation samples (PGD, {found('attack', 'norm')} radius {found('attack', 'radius'):g}), in {out}"
+    )
+    print(f"The page: {out / PAGE}")
 
 
 def _command(method: type[Defence]) -> Any:
@@ -60,15 +71,8 @@ def _command(method: type[Defence]) -> Any:
         )  # fmt: skip
         if json:
             print_json(run.metrics)
-            return
-        file = out / "metrics.json"
-        accuracy, robust = (said(run.metrics, file, name) for name in ("test_accuracy", "robust_validation_accuracy"))
-        radius = said(run.metrics, file, "attack", "radius")
-        print(
-            f"{opened.origin.name} on {dataset.name}: test accuracy {accuracy:.2%}, {robust:.2%} on attacked "
-            f"validation samples (PGD, {norm} radius {radius:g}), in {out}"
-        )
-        print(f"The page: {out / PAGE}")
+        else:
+            _print(f"{opened.origin.name} on {dataset.name}", run, out)
 
     has_defaults = all(option.default is not MISSING for option in fields(method))
     command.__annotations__["options"] = Annotated[method | None if has_defaults else method, Options]
