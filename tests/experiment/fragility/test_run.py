@@ -119,12 +119,16 @@ def test_what_cannot_be_diagnosed_is_refused(make_opened: Make, pixels: Dataset,
     constant = nn.Sequential(nn.Flatten(), nn.Linear(36, 3)).eval()
     with torch.no_grad():
         constant[1].weight.zero_()
+    numbered_otherwise = nn.Sequential(nn.Flatten(), nn.Linear(36, 4)).eval()
+    with torch.no_grad():
+        numbered_otherwise[1].bias[3] = 100.0
     wrong = tmp_path / "wide.png"
     Image.fromarray(np.zeros((4, 9), dtype=np.uint8)).save(wrong)
     for data, network, options, words in [
         (alone, opened, {}, "no example of another class than 0"),
         (twice, opened, {}, "is the same in the classes"),
         (pixels, replace(opened, network=constant), {}, "logits do not depend on the input|no pair has g"),
+        (pixels, replace(opened, network=numbered_otherwise), {}, "its 4 outputs are the 3 classes of the data"),
         (pixels, opened, {"class_": "zebra"}, "no class 'zebra'"),
         (pixels, opened, {"target_class": "zebra"}, "no class 'zebra'"),
         (pixels, opened, {"class_": "1", "target_class": "1"}, "both ends are of class '1'"),

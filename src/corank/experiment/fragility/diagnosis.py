@@ -150,7 +150,11 @@ def _chosen(attacked: Attacked, dataset: Dataset, options: Diagnosing, aim: _Aim
     x, labels = to_pixels(drawn.images).to(device), drawn.labels.to(device)
     is_right = Victim(network).classes(x) == labels
     if not bool(is_right.any()):
-        raise InputError(f"the network gets none of {len(x)} images right: train it first")
+        outputs = Victim(network).logits(x[:1]).shape[1]
+        raise InputError(
+            f"the network gets none of {len(x)} images right: train it, or check that its {outputs} outputs are the "
+            f"{dataset.classes} classes of the data, in their order"
+        )
     x, labels, rows = x[is_right], labels[is_right], rows[is_right.cpu()]
     if aim.image is not None and aim.target is not None:
         ends = given_end(x, labels, aim.image, aim.target)
