@@ -21,6 +21,8 @@ from corank.errors import InputError, near
 from corank.zoo.data.dataset import TEST_SHARE, index_hash
 from corank.zoo.data.reason import reason
 
+FEWEST = 12  # rows of a table
+
 Draw = Callable[[int, torch.Generator], Tensor]
 HELD_OUT = 2000  # points of a planar density that its log-density is reported on
 _HELD_OUT_SEED = 20_190_510
@@ -156,9 +158,12 @@ def _table(path: Path) -> PointData:
     rows = _read(path)
     test = index_hash(len(rows)) < TEST_SHARE
     held_out, train = rows[test], rows[~test]
-    if len(train) < 2 or not len(held_out):
-        raise InputError(f"points for a density must be at least a dozen rows, got {len(rows)} in {str(path)!r}")
+    if len(rows) < FEWEST or len(train) < 2 or not len(held_out):
+        raise InputError(f"points for a density must be at least {FEWEST} rows, got {len(rows)} in {str(path)!r}")
     std = train.double().std(0)
+    if bool((std == 0).any()):
+        column = int((std == 0).int().argmax()) + 1
+        raise InputError(f"column {column} of {str(path)!r} is the same in every row and has no density: leave it out")
 
     def draw(count: int, generator: torch.Generator) -> Tensor:
         return train[torch.randint(len(train), (count,), generator=generator)]
@@ -168,7 +173,7 @@ def _table(path: Path) -> PointData:
         draw=draw,
         test=held_out,
         mean=tuple(train.double().mean(0).tolist()),
-        std=tuple(torch.where(std > 0, std, 1.0).tolist()),
+        std=tuple(std.tolist()),
     )
 
 
