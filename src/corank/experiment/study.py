@@ -260,11 +260,7 @@ class Study:
         recommendation, reason = recommend(cuts, self.tolerance) if cuts else (None, builds.reason)
         reduced = ReducedCuts()
         if not nothing_to_keep(forecasts, random_weights=random_weights):
-            report(f"reducing at {counted(len(forecasts.places), 'place')}")
-            reduced = reduce_cuts(
-                network, [place.layer for place in forecasts.places], batches, dataset, original=original,
-                tolerance=self.tolerance, seconds=self.measure_seconds,
-            )  # fmt: skip
+            reduced = self._reduced(network, dataset, batches, original, forecasts, report)
         attacks = self._attacks(name, network, dataset, report, random_weights=random_weights)
         fragility = fragility_studied(
             network, dataset, attacks, images=self.attack_images, seed=self.seed, report=report
@@ -274,6 +270,22 @@ class Study:
             places=_places(measured, forecasts), forecasts=forecasts, choice=builds.reason, cuts=tuple(cuts),
             recommendation=recommendation, reason=reason, reduced=reduced, attacks=attacks,
             fragility=fragility, tolerance=self.tolerance,
+        )  # fmt: skip
+
+    def _reduced(
+        self,
+        network: nn.Module,
+        dataset: Dataset,
+        batches: Batches,
+        original: Accuracies,
+        forecasts: CutForecasts,
+        report: Callable[[str], None],
+    ) -> ReducedCuts:
+        """A reduced-order network after every place where the network may be cut."""
+        report(f"reducing at {counted(len(forecasts.places), 'place')}")
+        return reduce_cuts(
+            network, [place.layer for place in forecasts.places], batches, dataset, original=original,
+            tolerance=self.tolerance, seconds=self.measure_seconds,
         )  # fmt: skip
 
     def _attacks(
