@@ -68,6 +68,9 @@ def test_two_processes_train_what_one_process_trains(tmp_path: Path) -> None:
     for report in (alone, first, second):
         assert report["message"] == "enough", "the first process's reason must stop all"
         assert "epoch 1, step 5" in report["refused"], "a loss that is not finite in one process must stop all"
+    for rank in range(2):
+        threads = json.loads((tmp_path / "two" / f"threads-{rank}.json").read_text())
+        assert not any("gloo" in name for name in threads), "a thread left at the end aborts the program"
 
 
 def test_mixed_precision_computes_in_half_and_keeps_full_weights() -> None:

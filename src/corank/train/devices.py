@@ -7,12 +7,13 @@ see.
 
 from __future__ import annotations
 
+import atexit
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Protocol, final
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 from torch.optim import Optimizer
 
 from corank.errors import InputError, near
@@ -192,4 +193,11 @@ def _launched(device: torch.device, precision: str, processes: int) -> Any:
         precision=precision,  # type: ignore[arg-type]
     )
     fabric.launch()
+    atexit.register(_leave_group)
     return fabric
+
+
+def _leave_group() -> None:
+    """Ends the threads of communication while the interpreter lives: one that outlives it aborts the process."""
+    if distributed.is_initialized():
+        distributed.destroy_process_group()
