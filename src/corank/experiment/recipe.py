@@ -63,10 +63,12 @@ class Claim:
     Attributes:
         quote: its words.
         holds: from the values of the cells, axes included, to whether it is so; None where too few of them are there.
+        is_main: whether it is of what the paper is about, so that it comes first where claims of many tables are told.
     """
 
     quote: str
     holds: Callable[[Sequence[Mapping[str, Any]]], bool | None]
+    is_main: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

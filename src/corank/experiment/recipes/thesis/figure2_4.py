@@ -41,6 +41,7 @@ TABLE = Table(
         Claim(
             quote="Figure 2.4 shows that the test loss decreases more rapidly with our method than with the RDM",
             holds=_falls_faster,
+            is_main=True,
         ),
     ),
 )

@@ -35,6 +35,7 @@ TABLE = Table(
                 "smaller than in RDM"
             ),
             holds=irdm_takes_fewer("evaluations"),
+            is_main=True,
         ),
     ),
 )

@@ -94,6 +94,7 @@ TABLE = Table(
         Claim(
             quote="Our method is able to achieve more then $8 \\times$ acceleration",
             holds=_eight_times,
+            is_main=True,
         ),
     ),
 )
