@@ -142,7 +142,7 @@ def test_what_stands_in_for_the_paper_is_shown_and_not_compared(recipe: Recipe, 
     assert [row[2] for row in table[1:]] == ["7.00"] * 12
     assert "Of 5 printed numbers: 5 not run." in page
     assert "draws 7, in the paper 10000" in page
-    assert asked[-1] == 12
+    assert set(asked) == {0, 12}
     assert "“toys are large”: not true of what stands in for it here." in page
     assert "| quick, others | 0 | 0 | 5 |" in made(other, store)["README.md"]
 
