@@ -73,6 +73,7 @@ TABLE = Table(
             Grid(
                 cells=every(source=[WONG], attack=ATTACKS, regime=REGIMES),
                 options=BlackBox(**QUICK, source_network="preresnet20"),
+                stands_in=True,
             ),
         ),
         "paper": (Grid(cells=every(source=[*SOURCES], attack=ATTACKS, regime=REGIMES), options=BlackBox(**PUBLISHED)),),

@@ -47,6 +47,7 @@ TABLE = Table(
             Grid(
                 cells=every(source=[WONG], attack=ATTACKS, solver=SOLVERS),
                 options=BlackBox(**QUICK, source_network="preresnet20"),
+                stands_in=True,
             ),
         ),
         "paper": (Grid(cells=every(source=[*SOURCES], attack=ATTACKS, solver=SOLVERS), options=BlackBox(**PUBLISHED)),),
