@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from importlib import import_module
 
+import torch
 from torch import Tensor, nn
 
 from corank.attack import FGSM, PGD, DeepFool, SampleAttack
@@ -66,7 +67,7 @@ def robust_row(made: Trained, cell: Cell[BlackBox], bench: Bench, radii: Sequenc
 
 
 def _batches(images: Tensor, labels: Tensor) -> list[tuple[Tensor, Tensor]]:
-    return list(zip(images.split(EVALUATION_BATCH), labels.split(EVALUATION_BATCH), strict=True))
+    return list(zip(torch.split(images, EVALUATION_BATCH), torch.split(labels, EVALUATION_BATCH), strict=True))
 
 
 def _bounded(name: str, budget: Budget, cell: Cell[BlackBox]) -> SampleAttack:
