@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from corank.defend import Watch
-from corank.defend.watching import Watcher
+from corank.defend import Course, Natural, Watch
+from corank.defend.watching import WatchedEpoch, Watcher
 from corank.errors import InputError
 from corank.linalg import information_bounds
 from corank.train import EpochEnd, EpochRow
@@ -80,6 +80,20 @@ def test_it_knows_what_was_seen_before_an_interruption_and_no_later_epoch(tmp_pa
     (tmp_path / "watched.json").write_text(json.dumps([{"epoch": 1}]))
     with pytest.raises(InputError, match=r"watched\.json' is damaged .*: delete"):
         watcher(made, tmp_path)
+
+
+def test_what_was_seen_before_any_epoch_ended_is_seen_anew(tmp_path: Path) -> None:
+    def rows(folder: Path, radius: float) -> tuple[WatchedEpoch, ...]:
+        found = Natural().defend(
+            network(), validation(), Course(epochs=1), watch=Watch(radius=radius), validation=validation(),
+            checkpoint=folder,
+        )  # fmt: skip
+        assert found.watched is not None
+        return found.watched.rows
+
+    watcher(network(), tmp_path, radius=0.9).before()  # of other options, and interrupted
+    assert rows(tmp_path, 0.01) == rows(tmp_path / "fresh", 0.01)
+    assert rows(tmp_path / "wide", 0.9)[0] != rows(tmp_path / "fresh", 0.01)[0]
 
 
 @pytest.mark.parametrize(

@@ -44,6 +44,9 @@ def compare(
         print_json(found)
         return
     print_table(comparison_table(found))
+    for row in found.methods:
+        if row.note:
+            print(f"{row.method}: {row.note}")
     for one in found.left_out:
         print(f"left out: {one.method}: {one.reason}")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ def train_and_tell(
     overwrite: bool,
     json: bool,
 ) -> None:
-    """Train a network, write its run folder and say how well it does.
+    """Train a network, write its run folder and say how well it does; where no terminal shows a bar, after each epoch.
 
     Args:
         source: the network and the data.
@@ -34,7 +35,8 @@ def train_and_tell(
         json: print metrics.json.
     """
     opened, dataset = source.open(untrained=True, options=options)
-    run = training.run(opened, dataset, out, overwrite=overwrite, report=say)
+    more = {} if sys.stderr.isatty() else {"each_epoch": say}  # a terminal has a bar
+    run = training.run(opened, dataset, out, overwrite=overwrite, report=say, **more)
     if not is_first_process():
         return
     if json:

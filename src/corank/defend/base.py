@@ -20,6 +20,7 @@ from torch import nn
 from torch.optim import SGD, Optimizer
 
 from corank.attack.budget import Budget
+from corank.defend.watching import FILE as WATCHED
 from corank.defend.watching import Watch, Watched, Watcher
 from corank.errors import InputError
 from corank.measure import Batches, OnDevice, first_that_fits
@@ -161,6 +162,8 @@ class Defence(ABC):
         own = {"method": type(self).__name__, **asdict(self), "weights": fingerprint(network.state_dict())}
         keeper = Checkpoint(given.folder, options={**given.options, "defence": own})
         keeper.check()
+        if keeper.latest() is None:  # what an earlier defence saw before its first epoch ended is of whatever options
+            (keeper.folder / WATCHED).unlink(missing_ok=True)
         return keeper
 
     def _watcher(

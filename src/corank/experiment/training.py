@@ -20,7 +20,8 @@ from corank.experiment.processes import is_first_process
 from corank.experiment.run_folder import CHECKPOINT, Run, claim, clear_run, load_run, save_run
 from corank.experiment.run_pages import training_page
 from corank.network import cost
-from corank.train import Checkpoint, History, fit, make_fabric
+from corank.report.format import number
+from corank.train import Checkpoint, EpochEnd, EpochRow, History, fit, make_fabric
 from corank.train.devices import Devices, checked_device
 from corank.zoo import Batches, Dataset, TrainingDefaults, training_defaults
 
@@ -70,6 +71,7 @@ class Training:
         *,
         overwrite: bool = False,
         report: Callable[[str], None] = lambda stage: None,
+        each_epoch: Callable[[str], None] = lambda words: None,
     ) -> Run:
         """Train a network and write the run folder; a run that was interrupted goes on where it stopped.
 
@@ -79,6 +81,7 @@ class Training:
             out: the run folder. A finished run with the same options is returned as it is.
             overwrite: replace whatever run is there, finished or not.
             report: told when there is nothing to do, and when an earlier training goes on.
+            each_epoch: told of every epoch in a line as it ends.
 
         Raises:
             InputError: the folder holds something else, or the training fails for its options.
@@ -101,7 +104,7 @@ class Training:
             report(f"going on where the training in {str(out)!r} stopped, after {latest.name.replace('-', ' ')}")
         if fabric is None:
             opened.network.to(checked_device(self.device))
-        history = self._fit(opened, dataset, defaults, checkpoint, fabric)
+        history = self._fit(opened, dataset, defaults, checkpoint, fabric, each_epoch)
         blocks = block_rows(opened.network)
         opened.network.eval()
         if is_first_process():
@@ -118,14 +121,20 @@ class Training:
         defaults: TrainingDefaults,
         checkpoint: Checkpoint,
         fabric: Devices | None,
+        each_epoch: Callable[[str], None],
     ) -> History:
         batches = Batches(dataset.train, defaults.batch_size, shuffle=True, seed=self.seed, augment=defaults.augment)
+
+        def told(end: EpochEnd) -> None:
+            each_epoch(epoch_words(end.row, defaults.epochs))
+
         return fit(
             opened.network,
             batches,
             epochs=defaults.epochs,
             optimiser=defaults.make_optimiser,
             schedule=defaults.schedule,
+            callbacks=(told,),
             checkpoint=checkpoint,
             seed=self.seed,
             fabric=fabric,
@@ -167,6 +176,17 @@ class Training:
         own = {"network_options": opened.origin.options} if opened.origin.options else {}
         return {**identity(opened, dataset), **own, **named, "seed": self.seed,
                 "precision": self.precision, "processes": self.processes}  # fmt: skip
+
+
+def epoch_words(row: EpochRow, epochs: int) -> str:
+    """One epoch in a line.
+
+    Example:
+        >>> epoch_words(EpochRow(epoch=2, loss=0.51234, accuracy=0.75, learning_rate=0.1, seconds=12.0), 30)
+        'epoch 2 of 30: loss 0.512, accuracy 75.0%, 12.0 s'
+    """
+    accuracy = "" if row.accuracy is None else f", accuracy {row.accuracy:.1%}"
+    return f"epoch {row.epoch} of {epochs}: loss {number(row.loss)}{accuracy}, {number(row.seconds)} s"
 
 
 def _metrics(found: Accuracies, history: History, blocks: tuple[BlockRow, ...]) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import pytest
@@ -8,8 +9,9 @@ from torch import Tensor, nn
 
 from corank.errors import InputError
 from corank.experiment.ode import comparing
-from corank.experiment.ode.comparing import METHODS, compare_gradients
+from corank.experiment.ode.comparing import METHODS, MethodRow, compare_gradients
 from corank.experiment.ode.problems import ODEProblem, density_problem, ode_problem
+from corank.ode import IRDM
 from corank.result import jsonable
 
 
@@ -43,6 +45,24 @@ def test_every_method_has_a_row_with_an_error_near_the_tolerance() -> None:
     written = json.loads(json.dumps(jsonable(found)))
     wanted = {"method", "gradient_error", "seconds_forward", "seconds_backward", "evaluations_forward"}
     assert all(wanted | {"evaluations_backward", "peak_mb"} <= set(row) for row in written["methods"])
+
+
+def test_a_row_far_from_the_tolerance_says_why_and_tells_the_truth(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A loss in a small unit has an adjoint below an absolute tolerance; a tolerance in its own unit mends that."""
+    tiny = dataclasses.replace(small(), times=(0.0, 10.0), loss=lambda z: 1e-6 * z.square().mean())
+
+    def row(method: str) -> MethodRow:
+        return compare_gradients("small", tiny, methods=[method], repeats=1, tolerance=1e-5).methods[0]
+
+    far, own = row("irdm"), row("ours")
+    assert own.gradient_error < comparing.FAR * 1e-5 < far.gradient_error
+    assert "on the way back 1e-05 is absolute, beside an adjoint of" in far.note
+    assert f"and {far.nodes} nodes interpolate the trajectory" in far.note
+    assert own.note == ""
+    monkeypatch.setitem(METHODS, "irdm", IRDM(atol=1e-11))
+    mended = row("irdm")
+    assert mended.gradient_error < comparing.FAR * 1e-5
+    assert mended.note == ""
 
 
 def test_without_torchdiffeq_its_row_is_left_out_with_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -32,6 +32,9 @@ METHODS: dict[str, Gradient | None] = {
 }
 """The compared methods; torchdiffeq's is not ours to hold."""
 
+FAR = 30
+"""How many tolerances an error may be before the row says why; solutions are less accurate than their steps."""
+
 MB = 2**20
 
 
@@ -51,7 +54,7 @@ class MethodRow:
         chosen: what the statistics name as the method.
         nodes: stored states that it interpolates between.
         interpolation_error: of the state between them, relative.
-        note: what else is to be said.
+        note: what else is to be said, and why an error of many tolerances is so large.
     """
 
     method: str
@@ -230,12 +233,12 @@ class _Run:
 
     def row(self, exact: Tensor) -> MethodRow:
         """What was found."""
-        error = torch.linalg.vector_norm(self._gradient.double() - exact) / torch.linalg.vector_norm(exact)
-        counts = self._statistics
+        error = float(torch.linalg.vector_norm(self._gradient.double() - exact) / torch.linalg.vector_norm(exact))
+        counts = copy.copy(self._statistics)
         forward, backward = zip(*self._times, strict=True)
         return MethodRow(
             method=self.method,
-            gradient_error=float(error),
+            gradient_error=error,
             seconds_forward=statistics.median(forward),
             seconds_backward=statistics.median(backward),
             evaluations_forward=counts.evaluations_forward,
@@ -244,8 +247,23 @@ class _Run:
             chosen=counts.gradient,
             nodes=counts.nodes,
             interpolation_error=counts.interpolation_error,
-            note=counts.note,
+            note="; ".join(filter(None, (counts.note, self._why_far(error, counts)))),
         )
+
+    def _why_far(self, error: float, counts: Statistics) -> str:
+        """What makes an error many times the tolerance; empty where it is not."""
+        gradient = METHODS[self.method]
+        if error <= FAR * self._tolerance or not isinstance(gradient, RDM | IRDM | Backprop | Checkpoint | None):
+            return ""
+        if isinstance(gradient, Backprop | Checkpoint):
+            return "exact for the steps that were taken: what is left is the error of the solution itself"
+        last = self._solved().detach().requires_grad_()
+        (adjoint,) = torch.autograd.grad(self._problem.loss(last), last)
+        unit = float(adjoint.square().mean().sqrt())
+        absolute = f"on the way back {self._tolerance:g} is absolute, beside an adjoint of {unit:.2g} at the end"
+        if isinstance(gradient, IRDM):
+            return f"{absolute}, and {counts.nodes} nodes interpolate the trajectory, whatever the tolerance"
+        return absolute
 
 
 class _Counted(nn.Module):

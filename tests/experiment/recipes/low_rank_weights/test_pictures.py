@@ -45,5 +45,6 @@ def test_lower_asks_all_columns_of_all_cells_and_waits_for_them() -> None:
     a, b, c = ({"method": name} for name in "abc")
     assert lower(rows, ("rank", "sparsity"), [b], a) is True
     assert lower([*rows, {**c, "rank": 1.0, "sparsity": 10.0}], ("rank", "sparsity"), [b, c], a) is False
+    assert [lower(rows, ("rank",), [b], a, by=share) for share in (0.3, 0.34)] == [True, False]
     assert lower(rows, ("rank",), [b, c], a) is None
     assert lower(rows, ("rank",), [b], c) is None

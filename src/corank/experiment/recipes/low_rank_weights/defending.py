@@ -236,13 +236,16 @@ def picture_row(cell: Cell[Defending], bench: Bench, layer: int) -> dict[str, An
     return {**{name: norms[name] for name in LOW}, **found["pictures"][layer - 1]}
 
 
-def lower(rows: Any, columns: Sequence[str], ours: Sequence[Axes], than: Axes) -> bool | None:
-    """Whether all of these columns are lower in all of ours than in another cell; None where one was not computed."""
+def lower(rows: Any, columns: Sequence[str], ours: Sequence[Axes], than: Axes, by: float = 0.0) -> bool | None:
+    """Whether all of these columns are lower in all of ours than in another cell, by more than a share of it.
+
+    None where a cell was not computed.
+    """
     bars = {column: of(rows, column, **than) for column in columns}
     found = {column: [of(rows, column, **axes) for axes in ours] for column in columns}
     if not (all(bars.values()) and all(value for values in found.values() for value in values)):
         return None
-    return all(fmean(value) < fmean(bars[column]) for column, values in found.items() for value in values)
+    return all(fmean(value) < (1 - by) * fmean(bars[column]) for column, values in found.items() for value in values)
 
 
 def of(rows: Any, column: str, **axes: Any) -> list[float]:

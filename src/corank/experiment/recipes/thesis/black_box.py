@@ -10,12 +10,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from importlib import import_module
 
+import torch
 from torch import Tensor, nn
 
 from corank.attack import FGSM, PGD, DeepFool, SampleAttack
 from corank.attack.budget import Budget
 from corank.errors import InputError
-from corank.experiment.bench import Bench
+from corank.experiment.bench import EVALUATION_BATCH, Bench
 from corank.experiment.recipe import Cell, Column
 from corank.experiment.recipes.thesis.classifying import Trained
 from corank.experiment.recipes.thesis.meta import MIDPOINT, Meta, attacked_samples, fast_trained, solved
@@ -62,7 +63,11 @@ def robust_row(made: Trained, cell: Cell[BlackBox], bench: Bench, radii: Sequenc
         inputs = {column: images + budget.within(moves) for column, budget in budgets.items()}
     else:
         inputs = {column: made_by(_bounded(name, budget, cell)) for column, budget in budgets.items()}
-    return {column: 100 * accuracy(tried, [(moved, labels)]) for column, moved in inputs.items()}
+    return {column: 100 * accuracy(tried, _batches(moved, labels)) for column, moved in inputs.items()}
+
+
+def _batches(images: Tensor, labels: Tensor) -> list[tuple[Tensor, Tensor]]:
+    return list(zip(torch.split(images, EVALUATION_BATCH), torch.split(labels, EVALUATION_BATCH), strict=True))
 
 
 def _bounded(name: str, budget: Budget, cell: Cell[BlackBox]) -> SampleAttack:
