@@ -1,4 +1,4 @@
-"""What every test may rely on: fixed seeds, one thread, no display, and the data folder where there is one.
+"""What every test may rely on: fixed seeds, one thread, no display, short timings, the data folder where there is one.
 
 Hypothesis draws the same examples in every run, so that a failure is met again by whoever looks for it.
 """
@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import os
 import random
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import settings
+from torch import Tensor, nn
+
+from corank.network import Latency, latencies
 
 os.environ["MPLBACKEND"] = "Agg"
 torch.set_num_threads(1)
@@ -26,6 +30,18 @@ def fixed_seeds() -> None:
     random.seed(0)
     np.random.seed(0)
     torch.manual_seed(0)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def short_timings() -> Iterator[None]:
+    """Where a command times networks for seconds, a tenth of one will do: no test asks how exact it is."""
+
+    def shorter(networks: Mapping[str, nn.Module], x: Tensor, *, seconds: float) -> dict[str, Latency]:
+        return latencies(networks, x, seconds=min(seconds, 0.1))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("corank.experiment.compressing.latencies", shorter)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -184,6 +184,7 @@ WRONG: dict[str, list[tuple[str, str, dict[str, str]]]] = {
         *ATTACKED,
         ("--attack", "nothing", {}),
         ("--attack", "carlini-wagner", {"--norm": "linf"}),
+        ("--queries", "0", {}),
         ("--source", "no/such/run", {}),
         ("--source", "trained", {}),
         ("--source", "own_networks:straight", {}),

@@ -119,7 +119,8 @@ DEFEND = words(
 )
 UNIVERSAL = words("attack universal --network trained --data toy.npz --radius 1.5 --images 60 --out new")
 EVALUATE = words(
-    "attack evaluate --network trained --data toy.npz --radius 0.05 --radius 0.2 --images 30 --attack pgd --out new"
+    "attack evaluate --network trained --data toy.npz --radius 0.05 --radius 0.2 --images 30 --attack pgd --queries 50 "
+    "--out new"
 )
 TRANSFER = words(
     "attack transfer --network own_networks:tiny --network own_networks:straight --random-weights --data toy.npz "

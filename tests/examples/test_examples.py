@@ -19,6 +19,11 @@ import corank
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.py"))
 EPOCHS = 2
+SMALLER: dict[str, dict[str, Any]] = {
+    "a_table_of_your_own": {"RANKS": (2, 16)},
+    "sparse_asnet": {"STRENGTHS": (0.0, 0.03, 0.1)},
+}
+"""Shorter lists of what an example goes through one after the other."""
 CHANCE = 0.2  # twice the share of right answers that guessing among ten digits has
 
 
@@ -114,7 +119,10 @@ def example(
 ) -> Iterator[tuple[Path, ModuleType]]:
     """An example as a module, in an empty working directory."""
     monkeypatch.chdir(tmp_path)
-    yield request.param, module_of(request.param)
+    module = module_of(request.param)
+    for name, value in SMALLER.get(request.param.stem, {}).items():
+        monkeypatch.setattr(module, name, value)
+    yield request.param, module
     del sys.modules[request.param.stem]
 
 

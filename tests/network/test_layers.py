@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 
 from corank.errors import InputError
 from corank.network import Layers, capture
@@ -57,6 +57,36 @@ def test_hidden_layers_are_those_with_weights_on_which_later_ones_depend(name: s
     logits = found.layers.point(found.graph.output_node)
     assert logits not in hidden
     assert found.layers.resolve("*") == hidden
+
+
+class NamesADevice(nn.Module):
+    """Operations that say on which device their result lies, by a keyword and by a place."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.last = nn.Linear(4, 3), nn.Linear(3, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.first(x.to(x.device, torch.float64).float())
+        return self.last(x * torch.arange(3, device=x.device))
+
+
+def test_shapes_are_those_of_the_values_also_where_operations_name_a_device() -> None:
+    graph = capture(NamesADevice(), torch.zeros(2, 4))
+    found: dict[fx.Node, tuple[int, ...]] = {}
+
+    class Computed(fx.Interpreter):
+        def run_node(self, n: fx.Node) -> Tensor:
+            value: Tensor = super().run_node(n)
+            found[n] = tuple(value.shape)
+            return value
+
+    Computed(graph).run(torch.zeros(2, 4))
+    shapes = Layers(graph, (4,)).shapes
+    assert {"to", "arange", "linear_1"} <= {node.name for node in shapes}
+    of_samples = {node: shape for node, shape in shapes.items() if shape is not None}
+    assert of_samples == {node: found[node][1:] for node in of_samples}
+    assert len(of_samples) >= 5
 
 
 def test_globs_match_every_call_of_the_modules() -> None:

@@ -8,8 +8,6 @@ from __future__ import annotations
 import math
 from statistics import NormalDist
 
-from scipy.stats import binomtest
-
 from corank.errors import InputError
 
 
@@ -54,6 +52,8 @@ def mcnemar(only_first: int, only_second: int) -> float:
         >>> mcnemar(1, 9)
         0.021484375
     """
+    from scipy.stats import binomtest  # imported here: it takes a second to import
+
     if min(only_first, only_second) < 0:
         raise InputError(f"expected numbers of samples, got {only_first} and {only_second}")
     both = only_first + only_second

@@ -155,6 +155,7 @@ def evaluate(
     source: tuple[str, ...] = (),
     images: int = 1000,
     audit: Annotated[bool, Parameter(negative="--no-audit")] = True,
+    queries: int = 5000,
     clean_trained: Flag = False,
     noise: Flag = False,
     out: Path | None = None,
@@ -173,6 +174,7 @@ def evaluate(
         source: another network, on which perturbations are made too; several may be given.
         images: of the test split, at most.
         audit: look for signs that the attacks were too weak.
+        queries: of the search without gradients in the audit, for each image.
         clean_trained: the network was trained without attacks and defences; the audit then knows what cannot be.
         noise: measure accuracy under random pixel noise too.
         out: a folder for a page with figures and evaluation.json.
@@ -183,7 +185,7 @@ def evaluate(
     opened, dataset = given.open()
     judging = Judging(
         radius=radius, norm=norm, attack=attack, auto_attack=auto_attack, images=images, audit=audit,
-        clean_trained=clean_trained, noise=noise, seed=given.seed,
+        queries=queries, clean_trained=clean_trained, noise=noise, seed=given.seed,
     )  # fmt: skip
     found = run_evaluation(
         opened, dataset, judging, out, setting=setting, sources=_others("--source", source, given, dataset),

@@ -12,8 +12,6 @@ import warnings
 from dataclasses import dataclass
 
 import torch
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -120,6 +118,10 @@ def _regressed(rows: Tensor, drawn: Drawn) -> _Regression:
 
     A class without a sample gets a constant output, so low that at every sample its probability is below 1 / m.
     """
+    # imported here: scikit-learn takes longer to import than many a command to run
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.linear_model import LogisticRegression
+
     labels, classes = drawn.fitted.labels, drawn.fitted.logits.shape[1]
     seen = labels.bincount().nonzero().flatten().cpu()
     if len(seen) < 2:

@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from typing import final
 
 import torch
-from sklearn.linear_model import SGDClassifier
 from torch import Tensor, nn
 
 from corank.attack import Examples
@@ -171,6 +170,8 @@ class MaxMarginHead:
 
     def _classifier(self, embedded: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """One hyperplane a class; of two classes the one between them, turned round for the first."""
+        from sklearn.linear_model import SGDClassifier  # imported here: it takes a second to import
+
         if bool((labels == labels[0]).all()):
             raise InputError(f"a classifier needs samples of two classes, all {len(labels)} have the same label")
         fitted = SGDClassifier(loss="hinge", alpha=self.alpha, learning_rate="optimal", random_state=self.seed)

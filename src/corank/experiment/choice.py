@@ -11,8 +11,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from scipy.stats import binom
-
 from corank.compress import CutForecast, CutForecasts, LegalCut
 from corank.experiment.evaluated import Evaluated, asnetwork
 from corank.experiment.words import counted, points
@@ -89,6 +87,8 @@ def nothing_to_keep(forecasts: CutForecasts, *, random_weights: bool = False) ->
         forecasts: of the network.
         random_weights: whether its weights are known to be random.
     """
+    from scipy.stats import binom  # imported here: it takes a second to import
+
     wins = (forecasts.apart + forecasts.beyond_commonest) // 2
     luck = float(binom.sf(wins - 1, forecasts.apart, 0.5))
     if not random_weights and luck < CHANCE:

@@ -16,9 +16,6 @@ from typing import final
 
 import numpy as np
 import torch
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import StratifiedKFold
 from torch import Tensor, nn
 
 from corank.errors import InputError
@@ -230,6 +227,11 @@ def cross_validated(features: np.ndarray, labels: np.ndarray, options: FeaturePr
         labels: `(m,)`, each class at least as often as there are folds.
         options: folds, ridge and the seed of the folds.
     """
+    # imported here: scikit-learn takes longer to import than many a command to run
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import StratifiedKFold
+
     scaled = features - features.mean(0)
     scaled /= np.sqrt(np.square(scaled).sum(1).mean()) or 1.0
     right, converged = 0, True

@@ -14,10 +14,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import fx
-from torch._subclasses import FakeTensorMode
 
 from corank.errors import InputError, near
 from corank.network.graph import Call, GraphNetwork, calls_of
@@ -312,12 +312,24 @@ def _shapes(
     values: dict[fx.Node, tuple[int, ...] | None] = {}
 
     class Recorder(fx.Interpreter):
+        """Keeps every tensor on the device "meta", where it has a shape and no memory."""
+
+        def fetch_attr(self, target: str) -> object:
+            return super().fetch_attr(target).to("meta")
+
+        def call_function(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> object:
+            args = tuple(_on_meta(value) for value in args)
+            return super().call_function(target, args, {name: _on_meta(value) for name, value in kwargs.items()})
+
         def run_node(self, n: fx.Node) -> object:
             value = super().run_node(n)
             values[n] = tuple(value.shape) if isinstance(value, torch.Tensor) else None
             return value
 
-    device = next(network.parameters(), torch.empty(0)).device
-    with FakeTensorMode(allow_non_fake_inputs=True), torch.no_grad():
-        Recorder(network).run(torch.empty(shape, dtype=dtype, device=device))
+    with torch.no_grad():
+        Recorder(network).run(torch.empty(shape, dtype=dtype, device="meta"))
     yield from values.items()
+
+
+def _on_meta(argument: object) -> object:
+    return torch.device("meta") if isinstance(argument, torch.device) else argument

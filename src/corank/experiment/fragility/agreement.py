@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
 from corank.result import Result, Scalar
 
@@ -127,6 +126,8 @@ def _agreement(of: str, name: str, guess: Lengths, found: Lengths) -> Agreement:
 
 def _correlations(ones: Lengths, others: Lengths) -> Lengths:
     """Spearman's of each row."""
+    from scipy.stats import rankdata  # imported here: it takes a second to import
+
     first, second = (rankdata(rows, axis=1) for rows in (ones, others))
     first, second = first - first.mean(1, keepdims=True), second - second.mean(1, keepdims=True)
     norms = np.sqrt((first**2).sum(1) * (second**2).sum(1))

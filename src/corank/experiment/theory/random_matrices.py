@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import scipy.stats
 import torch
 
 from corank.linalg import (
@@ -157,11 +156,13 @@ def same_factors(seed: int, sizes: Sequence[int] = PRODUCT_SIZES, draws: int = P
         sizes: as of `factors_of_products`.
         draws: from each distribution.
     """
+    from scipy.stats import ks_2samp  # imported here: it takes a second to import
+
     chance = torch.Generator().manual_seed(seed)
     one, other = (make(sizes, draws, chance) for make in (factors_of_products, products_of_factors))
     rows, columns = torch.triu_indices(sizes[0], sizes[0])
     p_values = [
-        float(scipy.stats.ks_2samp(one[:, i, j].numpy(), other[:, i, j].numpy()).pvalue)
+        float(ks_2samp(one[:, i, j].numpy(), other[:, i, j].numpy()).pvalue)
         for i, j in zip(rows.tolist(), columns.tolist(), strict=True)
     ]
     return SameFactors(

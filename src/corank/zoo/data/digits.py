@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from sklearn.datasets import load_digits as _load
 
 from corank.zoo.data.dataset import Dataset, Split, assemble
 
@@ -21,6 +20,8 @@ def load_digits() -> Dataset:
         >>> data.shape, data.classes
         ((1, 8, 8), 10)
     """
-    grey, labels = _load(return_X_y=True)
+    from sklearn import datasets  # imported here: it takes a second, and other data have no need of it
+
+    grey, labels = datasets.load_digits(return_X_y=True)
     images = torch.from_numpy(np.rint(grey * 255 / 16).astype(np.uint8)).reshape(-1, 1, 8, 8)
     return assemble("digits", Split(images, torch.from_numpy(labels).long()))
