@@ -19,7 +19,7 @@ from tests.report.conftest import make
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 PAGES = sorted(DOCS.rglob("*.md"))
-TUTORIALS = sorted((DOCS / "tutorials").glob("*.md"))
+TO_BE_RUN = [page for folder in ("tutorials", "rooms", "how-to", "coming-from") for page in sorted((DOCS / folder).glob("*.md"))]
 OTHER_PROGRAMS = {"python"}
 TOO_LONG_FOR_A_TEST = "study"
 
@@ -62,15 +62,15 @@ def test_every_page_and_example_is_found_from_the_index() -> None:
     assert {*links(DOCS / "index.md")} >= {*(ROOT / "examples").glob("*.py")}
 
 
-@pytest.mark.parametrize("page", TUTORIALS, ids=named)
-def test_a_tutorial_runs_from_top_to_bottom(
+@pytest.mark.parametrize("page", TO_BE_RUN, ids=named)
+def test_a_page_runs_from_top_to_bottom(
     page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
     before, names = {*sys.modules}, dict[str, object]()
     for language, text in blocks(page):
-        if language == "python" and (file := re.match(r"# (\w+\.py)\n", text)):
+        if file := re.match(r"# (\w+\.(?:py|toml))\n", text):
             Path(file[1]).write_text(text)
         elif language == "python":
             exec(compile(text, named(page), "exec"), names)

@@ -132,6 +132,11 @@ def reference(room: str) -> str:
     return head + "\n```{eval-rst}\n" + "\n".join(entries) + "\n```\n"
 
 
+def names(room: str) -> str:
+    """Where a room's public names are described."""
+    return f"## In Python\n\nEvery public name, with options, results and an example: [corank.{room}](../reference/{room}.md)."
+
+
 def _entry(room: str, name: str, found: object, told: str) -> str:
     """How Sphinx is asked for a name's documentation."""
     if inspect.isclass(found):
@@ -197,6 +202,7 @@ def made(what: str, *words: str) -> str:
     """What a page's comment `<!-- made from the code: what words -->` stands for."""
     makers: dict[str, Callable[..., str]] = {
         "methods": methods,
+        "names": names,
         "commands": commands,
         "recipes": recipes,
         "zoo-networks": zoo_networks,
