@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import ast
 import re
-import shutil
 import sys
+from functools import cache
 from os.path import relpath
 from pathlib import Path
 
@@ -22,12 +22,13 @@ import from_code
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
+PROGRAMS = sorted((ROOT / "examples").glob("*.py"))
 OUTSIDE = {
     "README.md": "project/readme.md",
     "CONTRIBUTING.md": "project/contributing.md",
     "CHANGELOG.md": "project/changelog.md",
 }
-# The site's contents: under each page of the left column the captions with the pages, as Sphinx writes them.
+# The site's contents: under each page its parts in the left column, by caption, as Sphinx writes them.
 CONTENTS = {
     "index.md": {
         "Begin": (
@@ -35,111 +36,128 @@ CONTENTS = {
             "A smaller network <tutorials/smaller-network>", "How robust? <tutorials/how-robust>",
             "Why fragile? <tutorials/why-fragile>", "Neural ODEs <tutorials/neural-odes>", "examples/index",
         ),
-        "Coming from": ("*/torchdiffeq", "*/torch-pruning", "*/foolbox"),
-        "The parts": tuple(f"rooms/{room}" for room in (*from_code.ROOMS, "command-line")),
-        "Add your own": ("how-to/*",),
+        "Coming from": ("Torch-Pruning <coming-from/torch-pruning>", "foolbox <coming-from/foolbox>",
+                        "torchdiffeq <coming-from/torchdiffeq>"),
+        "The parts": (*(f"{room} <rooms/{room}>" for room in from_code.ROOMS), "The command line <rooms/command-line>"),
         "Look up": ("Commands <commands/index>", "Python <reference/index>", "Literature <bibliography>"),
         "Results": ("Numbers <numbers>", "The papers' tables <results/README>"),
-        "The project": ("Contributing <project/contributing>", "Changes <project/changelog>"),
+        "The project": ("Contributing <project/contributing>", "Add your own <how-to/README>",
+                        "Changes <project/changelog>"),
     },
     "results/README.md": {"": ("*",)},
+    "how-to/README.md": {"": ("*",)},
     "examples/index.md": {"": ("*",)},
     "commands/index.md": {"": ("*",)},
     "reference/index.md": {"": ("*",)},
 }  # fmt: skip
-EXAMPLES = "One idea each, to be read from top to bottom; all run on data that are installed with the package, in under a minute."
-REFERENCE = "Every public name with its options, what it returns, what it refuses, and an example that runs."
-COMMANDS = "Every option is also told by `--help`. What every command takes: [the command line](../rooms/command-line.md)."
-LINK = re.compile(r"(\[(?:[^\[\]]|\[[^\]]*\])*\])\(([^)\s]+)\)")
-MADE = re.compile(r"<!-- made from the code: (.*?) -->")
+EXAMPLES = """\
+One idea each, to be read from top to bottom; all run on data that are installed with the package, in under a minute,
+and the tests run them."""
+REFERENCE = """\
+Every public name with its options, what it returns, what it refuses, and an example that runs."""
+COMMANDS = """\
+Every option is also told by `--help`. What all of them take: [the command line](../rooms/command-line.md)."""
+LINK = re.compile(  # or what is no link, as it is code
+    r"^```.*?^```|`[^`\n]+`|(?P<text>\[(?:[^\[\]]|\[[^\]]*\])*\])\((?P<target>[^)\s]+)\)", flags=re.M | re.S
+)
+MADE = re.compile(r"^<!-- made from the code: (.*) -->$", flags=re.M)
 
 
-def assemble(out: Path) -> list[Path]:
-    """Write the sources of the site into a folder, which is emptied.
+def assemble(out: Path) -> None:
+    """Bring a folder to hold the site's sources and nothing else; what is as it was is not touched."""
+    wanted = {out / place: content for place, content in (pictures() | sources()).items()}
+    for file in [file for file in out.rglob("*") if file.is_file() and file not in wanted]:
+        file.unlink()
+    for file, content in wanted.items():
+        if not file.exists() or file.read_bytes() != content:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(content)
 
-    Returns:
-        Its pages.
-    """
-    shutil.rmtree(out, ignore_errors=True)
-    for file in sorted(DOCS.rglob("*")):
-        if file.is_file() and "_site" not in file.parts and file.suffix != ".md":
-            _write(out / file.relative_to(DOCS), file.read_bytes())
-    for file, place in places().items():
-        if file.suffix == ".md":
-            _write(out / place, on_site(file, place).encode())
-        elif file.suffix == ".py":
-            _write(out / place, example_page(file).encode())
-    made = {
-        "examples/index.md": f"# Examples\n\n{EXAMPLES}\n\n{gallery()}\n",
-        "reference/index.md": f"# Python\n\n{REFERENCE}\n\n{from_code.rooms()}\n",
-        "commands/index.md": f"# Commands\n\n{COMMANDS}\n\n{from_code.commands()}\n",
-        **{f"reference/{room.rpartition('.')[2]}.md": from_code.reference(room) for room in from_code.PACKAGES},
-        **{f"commands/{name}.md": text for name, text in from_code.command_pages().items()},
+
+def pictures() -> dict[str, bytes]:
+    """What the pages show, by place on the site."""
+    return {
+        str(file.relative_to(DOCS)): file.read_bytes()
+        for ending in ("svg", "png")
+        for file in DOCS.rglob(f"*.{ending}")
     }
-    for place, text in made.items():
-        _write(out / place, text.encode())
+
+
+def sources() -> dict[str, bytes]:
+    """All pages by place on the site."""
+    pages = {place: on_site(file, place) for file, place in places().items() if file.suffix == ".md"}
+    pages |= {place: example_page(file) for file, place in places().items() if file.suffix == ".py"}
+    pages |= {f"reference/{room.rpartition('.')[2]}.md": from_code.reference(room) for room in from_code.PACKAGES}
+    pages |= {f"commands/{name}.md": text for name, text in from_code.command_pages().items()}
+    pages["examples/index.md"] = f"# Examples\n\n{EXAMPLES}\n\n{gallery()}\n"
+    pages["reference/index.md"] = f"# Python\n\n{REFERENCE}\n\n{from_code.rooms()}\n"
+    pages["commands/index.md"] = f"# Commands\n\n{COMMANDS}\n\n{from_code.commands()}\n"
     for place, parts in CONTENTS.items():
-        with (out / place).open("a") as page:
-            page.writelines(_contents(caption, entries) for caption, entries in parts.items())
-    return sorted(out.rglob("*.md"))
+        pages[place] += "".join(_contents(caption, entries) for caption, entries in parts.items())
+    return {place: text.encode() for place, text in pages.items()}
 
 
+@cache
 def places() -> dict[Path, str]:
     """Where the site has the pages that files of the repository become."""
-    pages = {file: str(file.relative_to(DOCS)) for file in sorted(DOCS.rglob("*.md")) if "_site" not in file.parts}
-    programs = {file: f"examples/{file.stem}.md" for file in sorted((ROOT / "examples").glob("*.py"))}
+    pages = {file: str(file.relative_to(DOCS)) for file in sorted(DOCS.rglob("*.md"))}
+    programs = {file: f"examples/{file.stem}.md" for file in PROGRAMS}
     return pages | programs | {ROOT / name: place for name, place in OUTSIDE.items()}
 
 
 def on_site(file: Path, place: str) -> str:
     """A page with the site's links and what is made from the code."""
-    text = file.read_text()
-    if place == "bibliography.md":
-        text = re.sub(r"^- \*\*(.*?)\*\*", _anchored, text, flags=re.M)
+    text = LINK.sub(lambda found: _link(found, file, place), file.read_text())
     text = MADE.sub(lambda found: from_code.made(*found[1].split()), text)
-    return LINK.sub(lambda found: _link(found[1], found[2], file, place), text)
+    return _anchored(text) if place == "bibliography.md" else text
 
 
-def _anchored(found: re.Match[str]) -> str:
-    return f"- [{found[1]}]{{#{from_code.anchor(found[1])}}}"
+def _anchored(text: str) -> str:
+    """Papers in bold become places that links lead to, the first of each author and year."""
+    known: set[str] = set()
+
+    def place(found: re.Match[str]) -> str:
+        anchor = from_code.anchor(found[1])
+        is_first = anchor not in known
+        known.add(anchor)
+        return f"- [{found[1]}]{{#{anchor}}}" if is_first else f"- {found[1]}"
+
+    return re.sub(r"^- \*\*(.*?)\*\*", place, text, flags=re.M)
 
 
-def _link(text: str, target: str, file: Path, place: str) -> str:
+def _link(link: re.Match[str], file: Path, place: str) -> str:
     """A link as it must be on the site; one to a file that has no page there is its text alone."""
-    path, _, part = target.partition("#")
+    path, _, part = (link["target"] or "").partition("#")
     if not path or re.match(r"\w+:", path):
-        return f"{text}({target})"
+        return link[0]
     found = (file.parent / path).resolve()
-    known = places()
     if found == ROOT / "examples":
         there = "examples/index.md"
-    elif (found / "README.md") in known:
-        there = known[found / "README.md"]
-    elif found in known:
-        there = known[found]
+    elif page := places().get(found) or places().get(found / "README.md"):
+        there = page
     elif found.is_relative_to(DOCS) and found.is_file():
         there = str(found.relative_to(DOCS))
     else:
-        return text[1:-1]
-    return f"{text}({relpath(there, Path(place).parent)}{'#' * bool(part)}{part})"
+        return link["text"][1:-1]
+    return f"{link['text']}({relpath(there, Path(place).parent)}{'#' * bool(part)}{part})"
 
 
 def example_page(file: Path) -> str:
     """An example with its own words above it."""
-    title, _, rest = (ast.get_docstring(ast.parse(file.read_text())) or "").partition("\n\n")
-    idea = title.rstrip(".")
-    words = re.sub(r"^    (python .*)$", r"```sh\n\1\n```", rest, flags=re.M)
-    code = file.read_text().split('"""\n\n', 1)[1]
-    return f"# {_title(file)}\n\n{idea}.\n\n{words}\n\n```python\n{code}```\n"
+    told, code = _words(file), file.read_text().split('"""\n\n', 1)[1]
+    title, _, rest = told.partition("\n\n")
+    rest = re.sub(r"^    (python .*)$", r"```sh\n\1\n```", rest, flags=re.M)
+    return f"# {_title(file)}\n\n{title}\n\n{rest}\n\n```python\n{code}```\n"
 
 
 def gallery() -> str:
     """All examples, with the first sentence of each."""
-    rows = []
-    for file in sorted((ROOT / "examples").glob("*.py")):
-        told = from_code.first_sentence(ast.get_docstring(ast.parse(file.read_text())) or "")
-        rows.append((f"[{_title(file)}]({file.stem}.md)", told))
+    rows = [(f"[{_title(file)}]({file.stem}.md)", from_code.first_sentence(_words(file))) for file in PROGRAMS]
     return from_code.table(("program", "idea"), rows)
+
+
+def _words(file: Path) -> str:
+    return ast.get_docstring(ast.parse(file.read_text())) or ""
 
 
 def _title(file: Path) -> str:
@@ -149,11 +167,6 @@ def _title(file: Path) -> str:
 def _contents(caption: str, entries: tuple[str, ...]) -> str:
     caption = f":caption: {caption}\n" if caption else ""
     return "\n```{toctree}\n:hidden:\n:glob:\n" + caption + "\n" + "\n".join(entries) + "\n```\n"
-
-
-def _write(file: Path, content: bytes) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_bytes(content)
 
 
 if __name__ == "__main__":

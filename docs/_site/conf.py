@@ -11,10 +11,12 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-import corank
 from docutils import nodes
 from from_code import ROOMS, SEE_THE_MODULE, module_text
 from sphinx.application import Sphinx
+from sphinx.util.nodes import make_refnode
+
+import corank
 
 project = "corank"
 author = "The corank authors"
@@ -58,18 +60,15 @@ _PUBLIC = {
 
 
 def _by_public_name(app: Sphinx, env: Any, node: Any, content: nodes.TextElement) -> nodes.Node | None:
-    """A name at the place where it is written, or none at all, is found where it is public; what is not ours is code."""
+    """A name that is given by where it is written, or alone, is found where it is public; what is not ours is code."""
     if node.get("refdomain") != "py":
         return None
     module, _, name = node["reftarget"].rpartition(".")
-    found = _PUBLIC.get((module, name)) or next(
-        (public for (_, known), public in _PUBLIC.items() if known == node["reftarget"]), None
-    )
-    if found is None or not env.get_domain("py").objects.get(found):
-        return content if node["reftype"] in ("obj", "class", "data", "exc") and not node.get("refexplicit") else None
-    from sphinx.util.nodes import make_refnode
-
-    entry = env.get_domain("py").objects[found]
+    alone = [public for (_, known), public in _PUBLIC.items() if known == node["reftarget"]]
+    found = _PUBLIC.get((module, name)) or (alone[0] if len(alone) == 1 else None)
+    entry = env.get_domain("py").objects.get(found)
+    if entry is None:
+        return None if node.get("refexplicit") else content
     return make_refnode(app.builder, node["refdoc"], entry.docname, entry.node_id, content, found)
 
 
@@ -93,6 +92,7 @@ def _plain(app: Sphinx, what: str, name: str, found: Any, options: Any, lines: l
 
 
 def setup(app: Sphinx) -> None:
+    """Called by Sphinx."""
     app.connect("autodoc-process-docstring", _with_module, priority=400)  # before napoleon
     app.connect("autodoc-process-docstring", _plain, priority=450)
     app.connect("missing-reference", _by_public_name)

@@ -1,7 +1,7 @@
 """What the site tells of the code, as Markdown: the methods of a room, its public names, commands, recipes, the zoo.
 
-Nothing here is a list to keep: methods are found by walking the rooms, names are those of `__all__`, commands those that
-the command line has.
+Nothing here is a list to keep: methods are found by walking the rooms, names are those of `__all__`, commands those of
+the command line.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -23,20 +24,26 @@ TOP = "corank"
 HALL = (("corank.errors", "InputError"), ("corank.result", "Result"), ("corank.discover", "methods_of"))
 ROOMS = ("linalg", "network", "train", "measure", "compress", "attack", "defend", "ode", "zoo", "report", "experiment")
 PACKAGES = (TOP, *(f"{TOP}.{room}" for room in ROOMS))
+THESIS = "Daulbaev"  # whose thesis is often named without its year
 SEE_THE_MODULE = "See the module"
 
-_NAMES = r"[A-Z][\w'’-]+(?:,? et al\.|(?:, [A-Z][\w-]+)*,? (?:&|and) [A-Z][\w-]+)?"
-_CITATION = re.compile(rf"(?P<who>Daulbaev's thesis|{_NAMES}),? ?\(?(?P<year>(?:19|20)\d\d)?\b\)?")
-_PLACE = re.compile(
-    r",? (?P<place>(?:chapter|section|sections|sec\.|secs\.|appendix|app\.|App\.|Algorithm|Algorithms|Alg\.|eq\.|eqs\.|"
-    r"equation|Theorem|Lemma|thm\.|Table|Fig\.|Figure) ?[^;)]*?)(?=[;):]|\. |\.$|, \"|, better|$)"
+_NAMES = r"[A-Z][\w'-]+(?:,? et al\.|(?:, [A-Z][\w-]+)*,? (?:&|and) [A-Z][\w-]+)?"
+_CITATION = re.compile(rf"(?P<who>Daulbaev(?:'s thesis|(?=, \"))|{_NAMES}),? ?\(?(?P<year>(?:19|20)\d\d)?\b\)?")
+_PART = (
+    r"(?:chapters?|sections?|secs?\.|appendix|[aA]pp\.|Algorithms?|Alg\.|eqs?\.|equation|Lemma|thm\.|Tables?|Figs?\.|"
+    r"Figures?)"
 )
+_NUMBER = r"(?:\(\d+(?:\.\d+)*\)|\d+(?:\.\d+)*[a-z]?\b|[A-Z](?:\.\d+)*\b)"
+_PLACE = re.compile(rf"{_PART} {_NUMBER}(?:(?: and |, | to )(?:{_PART} )?{_NUMBER})*")
+_END = re.compile(r";|(?<!\d)\)|(?<=[a-z]{4})\. ")  # of what is said of one paper
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A Markdown table, whose rows become paragraphs on a narrow screen."""
     lines = [head, ["---"] * len(head), *rows]
-    return "{.stacked}\n" + "\n".join("| " + " | ".join(cell.replace("|", r"\|") for cell in line) + " |" for line in lines)
+    return "{.stacked}\n" + "\n".join(
+        "| " + " | ".join(cell.replace("|", r"\|") for cell in line) + " |" for line in lines
+    )
 
 
 def first_sentence(text: str) -> str:
@@ -86,28 +93,24 @@ def sources_of(method: type) -> str:
     text = " ".join(f"{module_text(method)}\n\n{(inspect.getdoc(method) or '').split('Example:')[0]}".split())
     told: dict[str, str] = {}
     for name, rest in citations(text):
-        place = _PLACE.match(re.sub(r'^,? ?"[^"]*"|^(?:,|:)? ?\(?"[^"]*"\)?', "", rest))
-        if not place:
-            place = _PLACE.match(re.sub(r"^, [^,;:.()]*(?=, )", "", rest))
-        where = f", {place['place'].strip()}" if place else ""
-        if len(where) > len(told.get(name, "-")) or name not in told:
-            told[name] = where if len(where) < 60 else ""
+        place = _PLACE.search(_END.split(rest, maxsplit=1)[0])
+        told[name] = told.get(name) or (f", {place[0]}" if place else "")
     return "; ".join(f"[{name}](#{anchor(name)}){where}" for name, where in told.items())
 
 
 def citations(text: str) -> Iterator[tuple[str, str]]:
     """The papers named in a text as `Author and Author 2020`, each with the words that follow."""
-    for found in _CITATION.finditer(text):
-        if found["who"].startswith("Daulbaev's"):
-            yield "Daulbaev 2023", text[found.end("who") :]
-        elif found["year"]:
-            yield f"{found['who'].removesuffix(chr(39) + 's')} {found['year']}", text[found.end() :]
+    found = [one for one in _CITATION.finditer(text) if one["year"] or one["who"].startswith(THESIS)]
+    ends = [*(one.start() for one in found[1:]), len(text)]
+    for one, end in zip(found, ends, strict=False):
+        name = f"{one['who'].removesuffix(chr(39) + 's')} {one['year']}" if one["year"] else f"{THESIS} 2023"
+        yield name, text[one.end() if one["year"] else one.end("who") : end]
 
 
 def anchor(name: str) -> str:
     """The place of a paper on the page of the literature: its first author and its year."""
-    words = re.findall(r"[A-Za-z-]+", name)
-    return f"ref-{words[0].lower()}-{name.rsplit(' ', 1)[1]}"
+    first, *_, last = re.findall(r"[\w-]+", name)
+    return f"ref-{first}-{last}".lower()
 
 
 def public_names(room: str) -> list[str]:
@@ -134,7 +137,8 @@ def reference(room: str) -> str:
 
 def names(room: str) -> str:
     """Where a room's public names are described."""
-    return f"## In Python\n\nEvery public name, with options, results and an example: [corank.{room}](../reference/{room}.md)."
+    page = f"[corank.{room}](../reference/{room}.md)"
+    return f"## In Python\n\nEvery public name, with options, results and an example: {page}."
 
 
 def _entry(room: str, name: str, found: object, told: str) -> str:
@@ -156,6 +160,7 @@ def _said_of_data(package: ModuleType, name: str) -> str:
     return ""
 
 
+@cache
 def command_pages() -> dict[str, str]:
     """A page for each command, by its name, with every option."""
     _, *parts = re.split(r"^## corank ([\w-]+)$", app.generate_docs(output_format="markdown"), flags=re.M)
@@ -167,13 +172,18 @@ def command_pages() -> dict[str, str]:
 
 def commands() -> str:
     """All commands with what they are for."""
-    rows = [(f"[corank {name}](../commands/{name}.md)", first_sentence(app[name].help)) for name in sorted(command_pages())]
+    rows = [
+        (f"[corank {name}](../commands/{name}.md)", first_sentence(app[name].help)) for name in sorted(command_pages())
+    ]
     return table(("command", "what it is for"), rows)
 
 
 def rooms() -> str:
     """All rooms with what they are for, and the names that stand above them."""
-    rows = [(f"[{room}]({room.rpartition('.')[2]}.md)", first_sentence(inspect.getdoc(import_module(room)) or "")) for room in PACKAGES]
+    rows = [
+        (f"[{room}]({room.rpartition('.')[2]}.md)", first_sentence(inspect.getdoc(import_module(room)) or ""))
+        for room in PACKAGES
+    ]
     return table(("package", "what it is for"), rows)
 
 
