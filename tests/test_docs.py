@@ -148,6 +148,21 @@ def test_the_site_names_every_public_name_command_and_example() -> None:
     assert {f"examples/{file.stem}.md" for file in (ROOT / "examples").glob("*.py")} <= {*sources()}
 
 
+def test_the_pages_of_commands_have_no_option_but_what_help_says(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "300")
+    negative = {}
+    for place, text in sources().items():
+        for part in re.split(r"^#+ (?=corank)", text, flags=re.M) if place.startswith("commands/") else ():
+            if found := set(re.findall(r"--(?:no|empty)-[\w-]+", part)):
+                negative[part.splitlines()[0]] = found
+    assert negative
+    for command, options in negative.items():
+        assert run([*command.split()[1:], "--help"]) == 0
+        assert options <= set(capsys.readouterr().out.split())
+
+
 @pytest.mark.parametrize("page", PAGES, ids=named)
 def test_links_lead_somewhere_on_the_site_too(page: Path) -> None:
     place = str(page.relative_to(DOCS))

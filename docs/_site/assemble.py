@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import ast
 import re
+import shutil
 import sys
 from functools import cache
 from os.path import relpath
@@ -64,14 +65,11 @@ MADE = re.compile(r"^<!-- made from the code: (.*) -->$", flags=re.M)
 
 
 def assemble(out: Path) -> None:
-    """Bring a folder to hold the site's sources and nothing else; what is as it was is not touched."""
-    wanted = {out / place: content for place, content in (pictures() | sources()).items()}
-    for file in [file for file in out.rglob("*") if file.is_file() and file not in wanted]:
-        file.unlink()
-    for file, content in wanted.items():
-        if not file.exists() or file.read_bytes() != content:
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_bytes(content)
+    """Write the site's sources into a folder, which is emptied."""
+    shutil.rmtree(out, ignore_errors=True)
+    for place, content in (pictures() | sources()).items():
+        (out / place).parent.mkdir(parents=True, exist_ok=True)
+        (out / place).write_bytes(content)
 
 
 def pictures() -> dict[str, bytes]:
@@ -120,7 +118,7 @@ def _anchored(text: str) -> str:
         anchor = from_code.anchor(found[1])
         is_first = anchor not in known
         known.add(anchor)
-        return f"- [{found[1]}]{{#{anchor}}}" if is_first else f"- {found[1]}"
+        return f"- [**{found[1]}**]{{#{anchor}}}" if is_first else found[0]
 
     return re.sub(r"^- \*\*(.*?)\*\*", place, text, flags=re.M)
 

@@ -6,6 +6,7 @@ the command line.
 
 from __future__ import annotations
 
+import copy
 import inspect
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -13,6 +14,8 @@ from functools import cache
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
+
+from cyclopts import App
 
 from corank.cli.commands import app
 from corank.discover import methods_of
@@ -125,7 +128,7 @@ def reference(room: str) -> str:
     for name in public_names(room):
         found = getattr(package, name)
         is_linked = inspect.isclass(found) or inspect.isroutine(found)
-        told = inspect.getdoc(found) or "" if is_linked else _said_of_data(package, name)
+        told = inspect.getdoc(found) or "" if is_linked else _said_of_data(package, name) or f"`{found!r}`"
         sentence = idea(found) if inspect.isclass(found) else first_sentence(told)
         rows.append((link(found, name) if is_linked else f"`{name}`", sentence))
         if room != TOP:  # its names are those of rooms, where they are described
@@ -163,11 +166,21 @@ def _said_of_data(package: ModuleType, name: str) -> str:
 @cache
 def command_pages() -> dict[str, str]:
     """A page for each command, by its name, with every option."""
-    _, *parts = re.split(r"^## corank ([\w-]+)$", app.generate_docs(output_format="markdown"), flags=re.M)
+    text = _told(copy.deepcopy(app)).generate_docs(output_format="markdown").replace("```console", "```sh")
+    _, *parts = re.split(r"^## corank ([\w-]+)$", text, flags=re.M)
     return {
         name: f"# corank {name}\n" + re.sub(r"^#(#+ corank)", r"\1", text, flags=re.M)
         for name, text in zip(parts[::2], parts[1::2], strict=True)
     }
+
+
+def _told(command: App) -> App:
+    """A command whose own commands say what they inherit; its documentation would miss it, the parser does not."""
+    for name in command:
+        if not name.startswith("-"):
+            command[name].default_parameter = command.default_parameter
+            _told(command[name])
+    return command
 
 
 def commands() -> str:
