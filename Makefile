@@ -32,7 +32,7 @@ results: $(READY)
 docs: $(DOCS_READY)
 	@$(BIN)/python docs/_site/assemble.py out/docs/source
 	@$(BIN)/sphinx-build --quiet --fresh-env --jobs auto --nitpicky --fail-on-warning --keep-going \
-		-c docs/_site out/docs/source out/docs/html
+		-d out/docs/doctrees -c docs/_site out/docs/source out/docs/html
 	@echo "The site: out/docs/html/index.html"
 
 test: $(READY)

@@ -166,7 +166,8 @@ def _said_of_data(package: ModuleType, name: str) -> str:
 @cache
 def command_pages() -> dict[str, str]:
     """A page for each command, by its name, with every option."""
-    text = _told(copy.deepcopy(app)).generate_docs(output_format="markdown").replace("```console", "```sh")
+    text = _told(copy.deepcopy(app)).generate_docs(output_format="markdown")
+    text = text.replace("```console", "```sh").replace("*[default: *]*", "*[default:* `*`*]*")
     _, *parts = re.split(r"^## corank ([\w-]+)$", text, flags=re.M)
     return {
         name: f"# corank {name}\n" + re.sub(r"^#(#+ corank)", r"\1", text, flags=re.M)
