@@ -2,7 +2,7 @@
 
 Daulbaev 2023, sec. 5.4.2, with 6 epochs a round instead of 50, at the first number of rounds that gives more than eight
 times fewer multiply-adds on MNIST. Beside each other, with as many epochs in all: the thesis' way (the recipe
-`ron/figure2`: rounds of reducing and training from labels, interpolated maps, as many features as directions, step
+`thesis/figure5_2`: rounds of reducing and training from labels, interpolated maps, as many features as directions, step
 sizes 1e-3 and 5e-4), `RON(iterations=...)` with fitted maps, 1.5 features a direction and distillation, the same in one
 round, that with batch norms and dropout, a new network of these widths, and the whole one, trained on. All but the
 thesis' rounds, which go on in their steps, are as wide as eight times fewer multiply-adds allow. What is finished is
@@ -25,7 +25,7 @@ from torch import nn
 from corank.compress import RON
 from corank.experiment.bench import Bench, Teacher, Wanted, top_accuracies
 from corank.experiment.recipe import Cell
-from corank.experiment.recipes.ron.figure2 import BATCH_SIZE, Narrowing, run_cell
+from corank.experiment.recipes.thesis.figure5_2 import BATCH_SIZE, Narrowing, run_cell
 from corank.experiment.store import open_store
 from corank.network import Normalised, cost
 from corank.train import fit
@@ -150,7 +150,7 @@ class Contest:
         rows = [
             run_cell(
                 Cell(
-                    recipe="ron/figure2", preset="benchmark", axes={"network": self.network, "reductions": number},
+                    recipe="thesis/figure5_2", preset="benchmark", axes={"network": self.network, "reductions": number},
                     options=narrowing, stands_in=False, seed=self.seed,
                 ),
                 self.bench,

@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from statistics import fmean, stdev
@@ -112,7 +113,7 @@ def test_small_cases_are_no_reproductions(recipe: Recipe, store: Store) -> None:
     (stand_in,) = (cell for cell in recipe.cells("smoke") if cell.stands_in)
     work([recipe], [stand_in], Bench(store))
     page = made(recipe, store)["toys.md"]
-    assert "Not run (5 printed numbers)" in page
+    assert "Not run (5 printed numbers)." in page
     assert tables(page) == []
     assert "Of 5 printed numbers: 5 not run." in page
     reproduce([recipe], "smoke", store)
@@ -120,6 +121,48 @@ def test_small_cases_are_no_reproductions(recipe: Recipe, store: Store) -> None:
     assert "small cases that no printed number is about: 1 cell." in page
     (table,) = tables(page)
     assert all(row[2].startswith("100") for row in table[1:]), "the small case has a size of 7"
+
+
+def test_what_stands_in_for_the_paper_is_shown_and_not_compared(recipe: Recipe, store: Store) -> None:
+    asked: list[int] = []
+
+    def holds(rows: Sequence[Mapping[str, object]]) -> bool:
+        asked.append(len(rows))
+        return False
+
+    (grid,) = recipe.table.presets["quick"]
+    others = replace(grid, stands_in=True, options=replace(grid.options, draws=7))
+    presets = {**recipe.table.presets, "quick": (others,)}
+    claims = (Claim(quote="toys are large", holds=holds),)
+    other = replace(recipe, table=replace(recipe.table, presets=presets, claims=claims))
+    reproduce([other], "quick", store)
+    page = made(other, store)["toys.md"]
+    (table,) = tables(page)
+    assert table[0] == ["", "mean", "size"], "no verdict on a number that nobody printed"
+    assert [row[2] for row in table[1:]] == ["7.00"] * 12
+    assert "Of 5 printed numbers: 5 not run." in page
+    assert "draws 7, in the paper 10000" in page
+    assert set(asked) == {0, 12}
+    assert "“toys are large”: not true of what stands in for it here." in page
+    assert "| quick, others | 0 | 0 | 5 |" in made(other, store)["README.md"]
+
+
+def test_the_front_page_begins_with_what_the_papers_are_about(recipe: Recipe, store: Store) -> None:
+    answers = [(True, False), (False, True), (None, True), *[(True, False)] * 20]
+    claims = tuple(
+        Claim(quote=f"claim {place}", holds=lambda _, held=holds: held, is_main=is_main)
+        for place, (holds, is_main) in enumerate(answers)
+    )
+    told = replace(recipe, table=replace(recipe.table, claims=claims))
+    reproduce([told], "quick", store)
+    lines = [line for line in made(told, store)["README.md"].splitlines() if "“claim" in line]
+    assert len(lines) == 10
+    assert ["claim 1”: **not true here**" in line for line in lines] == [False] * 9 + [True]
+    assert "(toys.md#table-1-p-1), toys: “claim 0”: **true here**." in lines[0].replace("[Table 1, p. 1]", "")
+    assert not any("claim 2”" in line for line in lines), "too few cells tell nothing"
+    mains = tuple(replace(claim, is_main=place == 5) for place, claim in enumerate(claims))
+    front = made(replace(told, table=replace(told.table, claims=mains)), store)["README.md"]
+    assert "“claim 5”" in next(line for line in front.splitlines() if "“claim" in line)
 
 
 def test_the_preset_nearest_to_the_paper_is_shown(recipe: Recipe, store: Store) -> None:

@@ -69,10 +69,15 @@ class Compared(Result):
 
 @dataclass(frozen=True, kw_only=True)
 class Said(Result):
-    """A claim in words and whether it holds; None where too few cells are there."""
+    """A claim in words and whether it holds; None where too few cells are there.
+
+    Where nothing but stand-ins was computed, it is asked of these. `is_main` says whether it is of what the paper is
+    about.
+    """
 
     quote: str
     holds: bool | None
+    is_main: bool
 
     def row(self) -> dict[str, Scalar]:
         """Quote and verdict."""
@@ -86,6 +91,7 @@ class State(Result):
     Attributes:
         recipe, preset: which.
         paper, place: where it was printed.
+        title: of the table, in a few words.
         cells: how many it has.
         done: of them with at least one seed.
         running: that a process computes just now.
@@ -101,6 +107,7 @@ class State(Result):
     preset: str
     paper: str
     place: str
+    title: str
     cells: int
     done: int
     running: int
@@ -133,6 +140,11 @@ class State(Result):
         """The rows of cells that are no small stand-ins, so that printed numbers may be about them."""
         return tuple(row for row in self.rows if not row["stands_in"])
 
+    @property
+    def in_place(self) -> tuple[Mapping[str, Any], ...]:
+        """The rows of cells that stand in for the paper's."""
+        return tuple(row for row in self.rows if row["stands_in"])
+
 
 def state_of(recipe: Recipe, preset: str, store: Store) -> State:
     """Compare what a store holds of a preset with what was printed."""
@@ -140,7 +152,8 @@ def state_of(recipe: Recipe, preset: str, store: Store) -> State:
     cells = recipe.cells(preset)
     kept = {cell.place: store.find_all(cell.place) for cell in cells}
     rows = [found for cell in cells for found in kept[cell.place]]
-    own = [{**row["axes"], **row["values"]} for row in rows if not row["stands_in"]]
+    own = [row for row in rows if not row["stands_in"]] or (rows if preset != "smoke" else [])
+    flat = [{**row["axes"], **row["values"]} for row in own]
     numbers = tuple(_compared(number, recipe, cells, kept) for number in printed.numbers)
     done = [cell for cell in cells if kept[cell.place]]
     return State(
@@ -148,12 +161,15 @@ def state_of(recipe: Recipe, preset: str, store: Store) -> State:
         preset=preset,
         paper=printed.paper,
         place=printed.place,
+        title=recipe.table.title,
         cells=len(cells),
         done=len(done),
         running=sum(not kept[cell.place] and store.is_claimed(cell.key) for cell in cells),
         seeds=len({row["seed"] for row in rows}),
         numbers=numbers,
-        claims=tuple(Said(quote=claim.quote, holds=claim.holds(own)) for claim in recipe.table.claims),
+        claims=tuple(
+            Said(quote=claim.quote, holds=claim.holds(flat), is_main=claim.is_main) for claim in recipe.table.claims
+        ),
         differs=printed.differs,
         circumstances=_circumstances(recipe, done, numbers, printed.differs),
         rows=tuple(rows),

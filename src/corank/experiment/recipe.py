@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import pkgutil
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib import import_module
@@ -62,10 +63,12 @@ class Claim:
     Attributes:
         quote: its words.
         holds: from the values of the cells, axes included, to whether it is so; None where too few of them are there.
+        is_main: whether it is of what the paper is about, so that it comes first where claims of many tables are told.
     """
 
     quote: str
     holds: Callable[[Sequence[Mapping[str, Any]]], bool | None]
+    is_main: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -199,13 +202,18 @@ def digest(values: Any) -> str:
 
 
 def find_recipes() -> dict[str, Recipe]:
-    """All recipes by name, in alphabetical order.
+    """All recipes by name, in alphabetical order, where Figure 10 comes after Figure 9.
 
     Example:
         >>> "asnet/table2" in find_recipes()
         True
     """
-    return {recipe.name: recipe for recipe in sorted(_walk(), key=lambda recipe: recipe.name)}
+    return {recipe.name: recipe for recipe in sorted(_walk(), key=lambda recipe: _counting(recipe.name))}
+
+
+def _counting(name: str) -> list[tuple[str, int]]:
+    """A name to sort by: `figure10` comes after `figure9`."""
+    return [(word, int(number or 0)) for word, number in re.findall(r"([^0-9]+)([0-9]*)", name)]
 
 
 def recipe_named(name: str) -> Recipe:

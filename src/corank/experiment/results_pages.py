@@ -1,31 +1,35 @@
 """What was computed beside what was printed, as pages for a reader: a front page, and a page a paper.
 
 They are made from a store alone, and the same store gives the same bytes, so that no number in them is set by hand.
-Of each recipe they show the preset nearest to the paper that has cells. Small cases that stand in for the paper's are
-counted and not shown.
+Of each recipe they show the preset nearest to the paper that has cells. What stands in for the paper's networks and
+data is shown by itself, and the cases of the smallest preset are only counted.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import zip_longest
 from pathlib import Path
 
 from corank.errors import InputError
 from corank.experiment.comparison import State, state_of
 from corank.experiment.printed import read_printed
 from corank.experiment.recipe import PRESETS, Recipe
-from corank.experiment.results_section import markdown_table, section, verdict_words
+from corank.experiment.results_section import claim_words, markdown_table, section, stands_in, verdict_words
 from corank.experiment.store import Store
 
 FRONT = "README.md"
+TELLING = 10  # lines in front
 VERDICTS = ("reproduced", "differs", "not run")
 MADE = "<!-- made by `corank reproduce pages` from a store of results: what is edited here is lost -->"
 LEGEND = """\
 A number stands as *ours (printed)*, with the digits that were printed; ✗ marks one that differs by more than the
 tolerance, – one that was not run. With several seeds ours is mean ± standard deviation, and the mean is compared. The
 tolerances and their reasons were set before the first run. *Better* and *worse* say on which side of the printed
-number ours lies. Commands find data under `CORANK_DATA` and trained teachers under `CORANK_WEIGHTS`."""
+number ours lies. *Others* are networks or data that stand in for the paper's where those cannot be had: they are
+shown, and no printed number is compared with them. Commands find data under `CORANK_DATA` and trained teachers under
+`CORANK_WEIGHTS`."""
 
 
 def write_pages(recipes: Mapping[str, Recipe], store: Store, folder: Path) -> tuple[Path, ...]:
@@ -79,19 +83,23 @@ def pages(recipes: Mapping[str, Recipe], store: Store, by_hand: Mapping[str, str
 
 
 def _states(recipe: Recipe, store: Store) -> list[State]:
-    """Of the presets that have cells of the paper, nearest to the paper first; the paper's own where none has."""
+    """Of the presets that have cells of the paper, nearest to the paper first.
+
+    Where none has, the one whose cells stand in for them, or else the paper's own.
+    """
     states = [state_of(recipe, preset, store) for preset in reversed(PRESETS)]
-    return [state for state in states if state.own] or states[:1]
+    own = [state for state in states if state.own]
+    return own or [state for state in states if stands_in(state)][:1] or states[:1]
 
 
 def _front(papers: Mapping[str, Sequence[State]], by_hand: Mapping[str, str]) -> str:
     every = [state for states in papers.values() for state in states]
-    parts = ["# Printed numbers beside ours", MADE, f"**{_counted(every)}**", LEGEND]
+    parts = ["# Printed numbers beside ours", MADE, f"**{_counted(every)}**", *_telling(papers), LEGEND]
     for paper, states in papers.items():
         rows = [
             (
                 f"[{state.place}]({paper}.md#{_anchor(state.place)})",
-                state.preset if state.own else "–",
+                state.preset if state.own else f"{state.preset}, others" if stands_in(state) else "–",
                 *(str(state.count(verdict)) if state.numbers else "–" for verdict in VERDICTS),
             )
             for state in states
@@ -105,6 +113,29 @@ def _front(papers: Mapping[str, Sequence[State]], by_hand: Mapping[str, str]) ->
         links = [f"- [{_title(text, name)}]({name})" for name, text in by_hand.items()]
         parts += ["## Written by hand", "\n".join(links)]
     return _joined(parts)
+
+
+def _telling(papers: Mapping[str, Sequence[State]]) -> list[str]:
+    """What the papers say and whether it is true: of each paper in turn, what it is about first."""
+    lines: dict[bool, list[list[str]]] = {True: [], False: []}
+    for paper, states in papers.items():
+        told = [(claim, state) for state in states for claim in state.claims]
+        told.sort(key=lambda one: not one[0].is_main)
+        for verdict, columns in lines.items():
+            columns.append([
+                f"- [{state.place}]({paper}.md#{_anchor(state.place)}), {state.title[0].lower()}{state.title[1:]}: "
+                f"“{claim.quote}”: **{claim_words(claim, state)}**."
+                for claim, state in told if claim.holds is verdict
+            ])  # fmt: skip
+    taken = {verdict: _in_turn(columns) for verdict, columns in lines.items()}
+    least = min(TELLING // 2, *map(len, taken.values()))
+    chosen = [*taken[True][: TELLING - least], *taken[False][: TELLING - least]]
+    return ["## What holds and what does not", "\n".join(chosen)] if chosen else []
+
+
+def _in_turn(columns: Sequence[Sequence[str]]) -> list[str]:
+    """The first of each, then the second of each."""
+    return [one for row in zip_longest(*columns) for one in row if one is not None]
 
 
 def _paper(shown: Sequence[tuple[Recipe, Sequence[State]]]) -> str:

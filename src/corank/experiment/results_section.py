@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from statistics import fmean, stdev
 from typing import Any, TypeVar
 
-from corank.experiment.comparison import Compared, State
+from corank.experiment.comparison import Compared, Said, State, differing
 from corank.experiment.printed import Number, Printed, Quoted, Tolerance
 from corank.experiment.recipe import Axes, Column, Recipe
 from corank.experiment.reproducing import command_line
@@ -24,7 +24,7 @@ PRESETS_IN_WORDS = {
     "paper": "as the paper had it",
 }
 MANY = {"reproduced": "reproduced", "differs": "differ", "not run": "not run"}  # verdicts on several numbers
-CLAIMS = {True: "true here", False: "not true here", None: "not enough cells"}
+CLAIMS = {True: "true", False: "not true", None: "not enough cells"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +75,6 @@ def section(recipe: Recipe, state: State, others: Sequence[State], printed: Prin
     """
     cases = _cases(recipe, state)
     run, lacking = [case for case in cases if case.is_run], [case for case in cases if not case.is_run]
-    small = _count(len(state.rows) - len(state.own), "cell")
     return [
         f"## {state.place}",
         f"{recipe.table.title}.",
@@ -83,15 +82,24 @@ def section(recipe: Recipe, state: State, others: Sequence[State], printed: Prin
         *(_tables(recipe.table.columns, run) if run else []),
         _not_run(lacking) if run and lacking else "",
         *_quoted(recipe.table.columns, printed.quoted),
-        f"Also in the store, of small cases that no printed number is about: {small}."
-        if state.own != state.rows
-        else "",
+        *_in_place(recipe, state),
         *_listed("What differs", _differing(state)),
         *_listed("Otherwise than in the paper", state.circumstances),
-        *_listed("The paper says", (f"“{claim.quote}”: {CLAIMS[claim.holds]}." for claim in state.claims)),
+        *_listed("The paper says", (f"“{claim.quote}”: {claim_words(claim, state)}." for claim in state.claims)),
         *_listed("How near is reproduced", _tolerances(printed, state)),
         *_listed("Where ours come from", _provenance(state)),
     ]
+
+
+def claim_words(claim: Said, state: State) -> str:
+    """Whether a claim holds, and of which networks."""
+    where = "" if claim.holds is None else " here" if state.own else " of what stands in for it here"
+    return CLAIMS[claim.holds] + where
+
+
+def stands_in(state: State) -> bool:
+    """Whether a page shows cells that stand in for the paper's; the few of the smallest preset tell nobody anything."""
+    return bool(state.in_place) and state.preset != "smoke"
 
 
 def verdict_words(verdicts: Iterable[str]) -> str:
@@ -134,7 +142,7 @@ def _cases(recipe: Recipe, state: State) -> list[Case]:
     return [
         Case(
             axes=axes,
-            values={column.name: _values(state, axes, column.name) for column in recipe.table.columns},
+            values={column.name: _values(state.own, axes, column.name) for column in recipe.table.columns},
             numbers={number.column: number for number in state.numbers if number.axes == axes},
             seeds=len({row["seed"] for row in state.own}),
         )
@@ -142,16 +150,44 @@ def _cases(recipe: Recipe, state: State) -> list[Case]:
     ]
 
 
-def _values(state: State, axes: Axes, column: str) -> list[float]:
-    found = (row["values"][column] for row in state.own if row["axes"] == axes)
+def _values(rows: Sequence[Mapping[str, Any]], axes: Axes, column: str) -> list[float]:
+    found = (row["values"][column] for row in rows if row["axes"] == axes)
     return [value for value in found if value is not None]
+
+
+def _in_place(recipe: Recipe, state: State) -> Iterator[str]:
+    """The cells that stand in for the paper's, which no printed number is about, and how they were computed."""
+    rows = state.in_place
+    if not stands_in(state):
+        if rows:
+            yield f"Also in the store, of small cases that no printed number is about: {_count(len(rows), 'cell')}."
+        return
+    seeds = len({row["seed"] for row in rows})
+    cases = [
+        Case(
+            axes=axes,
+            values={column.name: _values(rows, axes, column.name) for column in recipe.table.columns},
+            numbers={},
+            seeds=seeds,
+        )
+        for axes in _distinct(row["axes"] for row in rows)
+    ]
+    yield "**What stands in for it here**; no printed number is about these networks and data:"
+    yield from _tables(recipe.table.columns, cases)
+    published = recipe.cells("paper")[0].options
+    computed = [cell.options for cell in recipe.cells(state.preset) if cell.stands_in]
+    told = [told for options in _distinct(computed) for told in differing(options, published)]
+    yield from _listed("How it was computed", dict.fromkeys([*told, *state.differs]))
 
 
 def _told(state: State, others: Sequence[State]) -> str:
     """What was run, by which command, and what became of the printed numbers."""
     numbers = _count(len(state.numbers), "printed number")
     if not state.own:
-        return f"Not run ({numbers if state.numbers else 'no number is printed'}). `{_command(state)}` computes it."
+        missing = f"Not run ({numbers if state.numbers else 'no number is printed'})."
+        whole = f"`{command_line(state.recipe, 'paper', 1)}` computes it."
+        instead = f"Preset *{state.preset}*, {PRESETS_IN_WORDS[state.preset]}: `{_command(state)}`."
+        return " ".join([missing, whole, *([instead] if stands_in(state) else [])])
     counted = verdict_words(number.verdict for number in state.numbers)
     told = [
         f"Preset *{state.preset}*, {PRESETS_IN_WORDS[state.preset]}: `{_command(state)}`.",
@@ -166,7 +202,7 @@ def _told(state: State, others: Sequence[State]) -> str:
 
 
 def _command(state: State) -> str:
-    return command_line(state.recipe, state.preset, max((row["seed"] for row in state.own), default=0) + 1)
+    return command_line(state.recipe, state.preset, max((row["seed"] for row in state.rows), default=0) + 1)
 
 
 def _tables(columns: Sequence[Column], cases: Sequence[Case]) -> Iterator[str]:
@@ -232,16 +268,17 @@ def _tolerances(printed: Printed, state: State) -> Iterator[str]:
 
 def _provenance(state: State) -> Iterator[str]:
     """Machines and versions with the number of cells from each, then dates and time."""
-    if not state.own:
+    rows = state.rows if stands_in(state) else state.own
+    if not rows:
         return
-    where = Counter(_circumstances(row["provenance"]) for row in state.own)
+    where = Counter(_circumstances(row["provenance"]) for row in rows)
     for told, cells in where.items():
         yield f"{told}" + (f" ({cells} cells)" if len(where) > 1 else "")
-    days = sorted({row["provenance"]["started"][:10] for row in state.own})
-    seeds = sorted({row["seed"] for row in state.own})
-    seconds = sum(row["provenance"]["seconds"] for row in state.own)
+    days = sorted({row["provenance"]["started"][:10] for row in rows})
+    seeds = sorted({row["seed"] for row in rows})
+    seconds = sum(row["provenance"]["seconds"] for row in rows)
     yield (
-        f"{_count(len(state.own), 'cell')} on {' to '.join(dict.fromkeys([days[0], days[-1]]))} (UTC), "
+        f"{_count(len(rows), 'cell')} on {' to '.join(dict.fromkeys([days[0], days[-1]]))} (UTC), "
         f"{number_text(seconds)} s together; seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}"
     )
 

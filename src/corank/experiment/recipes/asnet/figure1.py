@@ -57,6 +57,7 @@ TABLE = Table(
         Claim(
             quote="even though there are tens of thousands of neurons, only dozens of them are important",
             holds=_dozens_among_thousands,
+            is_main=True,
         ),
         Claim(
             quote="most of the neural network parameters are distributed in the last few layers",

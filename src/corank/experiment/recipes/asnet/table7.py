@@ -122,6 +122,7 @@ TABLE = Table(
             quote="Our proposed method can achieve a much higher attack ratio than the existing work [40] and enjoys a "
             "lower computational cost",
             holds=_higher_and_cheaper,
+            is_main=True,
         ),
         Claim(quote="compared with CIFAR-10, CIFAR-100 is easier to be attacked", holds=_hundred_is_easier),
     ),

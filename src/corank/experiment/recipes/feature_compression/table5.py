@@ -42,7 +42,11 @@ TABLE = Table(
         "paper": (Grid(cells=every(experiment=EXPERIMENTS), options=PUBLISHED),),
     },
     claims=(
-        Claim(quote=r"confirms our prediction that $|\cos(\theta_t)| \approx Q/(0.5L)$", holds=_cosine_is_the_ratio),
+        Claim(
+            quote=r"confirms our prediction that $|\cos(\theta_t)| \approx Q/(0.5L)$",
+            holds=_cosine_is_the_ratio,
+            is_main=True,
+        ),
         Claim(
             quote="Ideally, theoretical $|M/(0.5L)|$ should be close to $Q/(0.5L)$ , which is the case for 1, 2, 3, 5, "
             "and approximately so for 4.",

@@ -37,6 +37,7 @@ TABLE = Table(
         Claim(
             quote="These ratios are generally small, representing the adversarial fragility of trained NN classifiers.",
             holds=generally_small,
+            is_main=True,
         ),
     ),
 )

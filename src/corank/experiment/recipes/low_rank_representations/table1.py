@@ -78,6 +78,7 @@ TABLE = Table(
             quote="our LR model performs much better than the N-LR model in all the settings including the black-box "
             "settings",
             holds=_all_settings,
+            is_main=True,
         ),
         Claim(quote="LR is nearly **10 times more accurate** than N-LR", holds=_ten_times),
     ),

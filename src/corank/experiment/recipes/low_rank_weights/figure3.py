@@ -47,8 +47,16 @@ TABLE = Table(
         "paper": (Grid(cells=fcnn_cells(), options=FCNN_PAPER),),
     },
     claims=(
-        Claim(quote="Both kinds of regularization substantially decrease the fooling ratios", holds=_below_natural),
-        Claim(quote="we cannot still match the robustness of adversarial training", holds=_adversarial_is_best),
+        Claim(
+            quote="Both kinds of regularization substantially decrease the fooling ratios",
+            holds=_below_natural,
+            is_main=True,
+        ),
+        Claim(
+            quote="we cannot still match the robustness of adversarial training",
+            holds=_adversarial_is_best,
+            is_main=True,
+        ),
     ),
 )
 

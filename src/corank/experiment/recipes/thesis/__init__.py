@@ -1,0 +1,1 @@
+"""Daulbaev 2023, Applications of Differential Equations and Reduced-Order Modeling for Deep Learning."""
