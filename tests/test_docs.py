@@ -163,6 +163,21 @@ def test_the_pages_of_commands_have_no_option_but_what_help_says(
         assert options <= set(capsys.readouterr().out.split())
 
 
+def test_commands_and_options_that_a_page_names_are_there() -> None:
+    known = set(re.findall(r"--[\w-]+", "".join(text for place, text in sources().items() if "commands/" in place)))
+    for page in (ROOT / "README.md", DOCS / "index.md", *TO_BE_RUN):
+        if page.parent.name == "how-to":
+            continue  # there, commands are named that would be
+        said = re.findall(r"`(corank [^`]+|--[^`]+)`|^    (corank .*)$", page.read_text(), flags=re.M)
+        for words in (" ".join(parts).replace("...", "").split() for parts in said):
+            assert {word for word in words if word.startswith("--")} - {"--help"} <= known, words
+            place = app
+            for word in words[1:] if words[0] == "corank" else ():
+                if word.startswith("-") or word == "COMMAND" or not any(not name.startswith("-") for name in place):
+                    break
+                place = place[word]
+
+
 @pytest.mark.parametrize("page", PAGES, ids=named)
 def test_links_lead_somewhere_on_the_site_too(page: Path) -> None:
     place = str(page.relative_to(DOCS))
