@@ -30,7 +30,7 @@ OUTSIDE = {
     "CHANGELOG.md": "project/changelog.md",
 }
 # The site's contents: under each page its parts in the left column, by caption, as Sphinx writes them.
-CONTENTS = {
+CONTENTS: dict[str, dict[str, tuple[str, ...]]] = {
     "index.md": {
         "Begin": (
             "What it is <project/readme>", "A first study <tutorials/first-study>",

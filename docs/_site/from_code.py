@@ -14,6 +14,7 @@ from functools import cache
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from cyclopts import App
 
@@ -66,13 +67,13 @@ def module_text(method: type) -> str:
     return inspect.getdoc(import_module(method.__module__)) or ""
 
 
-def link(found: object, text: str) -> str:
+def link(found: Any, text: str) -> str:
     """A link to a name's place in the reference."""
     kind = "class" if inspect.isclass(found) else "func"
     return f"{{py:{kind}}}`{text} <{public_path(found)}>`"
 
 
-def public_path(found: object) -> str:
+def public_path(found: Any) -> str:
     """By which path a class or function is public: that of its room."""
     room = found.__module__.split(".")[1]
     return f"corank.{room}.{found.__name__}"
