@@ -89,3 +89,16 @@ def test_random_starts_fill_the_budget_and_follow_their_generator(norm: Norm) ->
 def test_what_is_no_budget_is_refused(options: dict[str, Any], told: str) -> None:
     with pytest.raises(InputError, match=told):
         Budget(**options)
+
+
+def test_a_radius_as_large_as_the_range_takes_any_input_to_any_other_and_is_refused() -> None:
+    low, high = -1.0, 2.0
+    one, other = rows().clamp(low, high), rows(seed=1).clamp(low, high)
+    one[0], other[0] = low, high
+    for radius, reaches in ((3.0, True), (2.999, False)):
+        budget = Budget(norm="linf", radius=radius)
+        assert torch.equal(budget.within(other - one), other - one) is reaches
+    with pytest.raises(InputError, match=r"radius 3.0 lets any input .* give one below 3"):
+        Budget(norm="linf", radius=3.0).check_within((low, high))
+    Budget(norm="linf", radius=2.999).check_within((low, high))
+    Budget(norm="l2", radius=3.0).check_within((low, high))  # with two numbers an input there are some farther away

@@ -33,6 +33,7 @@ from .user import (
     assert_refused,
     contents,
     interrupt_after,
+    words,
 )
 
 
@@ -173,7 +174,7 @@ def test_an_interrupted_defence_goes_on_to_the_same_bits_and_is_a_network_to_att
     assert corank(*DEFEND).code == 130
     resumed = corank(*DEFEND)
     assert resumed.code == 0
-    assert "after epoch 2" in resumed.err
+    assert "this very defence, which stopped after epoch 2 of 3: going on" in resumed.err
     assert Path("new/weights.safetensors").read_bytes() == Path("whole/weights.safetensors").read_bytes()
     assert resumed.out == whole.out.replace("whole", "new")
     rows = json.loads(Path("new/metrics.json").read_text())["history"]
@@ -184,6 +185,46 @@ def test_an_interrupted_defence_goes_on_to_the_same_bits_and_is_a_network_to_att
     attacked = corank("attack", "evaluate", "--network", "new", "--data", "toy.npz", "--radius", "0.05", "--images",
                       "9", "--attack", "fgsm", "--no-audit", "--json")  # fmt: skip
     assert attacked.code == 0, attacked
+
+
+def test_an_unfinished_defence_says_what_it_is_and_what_to_do(corank: Corank, monkeypatch: pytest.MonkeyPatch) -> None:
+    interrupt_after(monkeypatch, 2)
+    assert corank(*DEFEND).code == 130
+    before = contents(Path("new"))
+    natural = [*words("defend natural --network own_networks:Residual --data toy.npz --epochs 3 --out new")]
+    for line, found in (
+        (change(DEFEND, "--rank", "3"), "holds a defence with rank 4, not 3, which stopped after epoch 2"),
+        (natural, "holds a defence with method LowRank, not Natural, which stopped after epoch 2"),
+    ):
+        refused = corank(*line)
+        assert_refused(refused, found)
+        assert all(way in refused.err for way in ("the same options", "--overwrite", "another --out"))
+        assert contents(Path("new")) == before
+    replaced = corank(*natural, "--overwrite")
+    assert replaced.code == 0
+    assert not Path("new/checkpoint").exists()
+
+
+def test_an_unfinished_training_is_no_defence(corank: Corank, monkeypatch: pytest.MonkeyPatch) -> None:
+    interrupt_after(monkeypatch, 1)
+    assert corank(*TRAIN).code == 130
+    assert_refused(corank(*DEFEND), "holds something else than a defence, which stopped after epoch 1")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "defend regularised --network trained --data toy.npz --l1 nothing=0.1 --out deep/new",
+        "compress asnet --network trained --data toy.npz --layer nothing --rank 2 --out deep/new",
+    ],
+    ids=["defend", "compress"],
+)
+def test_a_refused_command_leaves_no_folder(corank: Corank, line: str) -> None:
+    assert_refused(corank(*line.split()), "nothing")
+    assert not Path("deep").exists()
+    Path("deep/new").mkdir(parents=True)
+    assert_refused(corank(*line.split()), "nothing")
+    assert Path("deep/new").is_dir(), "a folder that was there is the caller's"
 
 
 def test_a_bottleneck_is_part_of_the_network_that_is_saved(corank: Corank) -> None:

@@ -136,6 +136,7 @@ DEFENDED = [
     ("--weight-decay", "-0.5", {}),
     ("--watch", "everything", {}),
     ("--watch-radius", "0.0", {}),
+    ("--watch-radius", "3.0", {}),
     ("--watch-norm", "l3", {}),
     ("--watch-images", "0", {}),
 ]
@@ -233,6 +234,7 @@ WRONG: dict[str, list[tuple[str, str, dict[str, str]]]] = {
         *DEFENDED,
         ("--attack", "free", {}),
         ("--radius", "0.0", {}),
+        ("--radius", "3.0", {}),
         ("--norm", "l3", {}),
         ("--steps", "0", {}),
         ("--step-size", "-1.0", {}),

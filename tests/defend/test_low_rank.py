@@ -107,6 +107,16 @@ def test_a_bottleneck_is_in_the_network_and_bounds_the_rank() -> None:
     assert int(torch.linalg.matrix_rank(h - h.mean(0), rtol=1e-4)) == 2
 
 
+def test_each_bottleneck_has_its_own_rank() -> None:
+    network = nn.Sequential(nn.Flatten(), nn.Linear(16, 12), nn.ReLU(), nn.Linear(12, 8), nn.ReLU(), nn.Linear(8, 3))
+    found = BottleLowRank(rank=(2, 4), layer=("4", "2")).defend(network, batches(), Course(epochs=1)).network
+    assert (found[4][1].down.weight.shape, found[2][1].down.weight.shape) == ((2, 8), (4, 12))
+    with pytest.raises(InputError, match=r"one for each of the 1 layers, got \(2, 4\)"):
+        BottleLowRank(rank=(2, 4), layer="4")
+    with pytest.raises(InputError, match="rank must be at least 1, got 0"):
+        BottleLowRank(rank=(2, 0), layer=("4", "2"))
+
+
 def test_a_rank_or_a_warm_up_that_leaves_nothing_to_do_is_refused() -> None:
     with pytest.raises(InputError, match="rank must be below the 64 features of the layer, got 64"):
         LowRank(rank=64).defend(make(), batches(), Course(epochs=2))

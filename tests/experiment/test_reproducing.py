@@ -157,8 +157,9 @@ def test_a_cell_that_cannot_be_computed_stops_no_other(tmp_path: Path) -> None:
             raise InputError("layer 2 is not here")
         return recipe.run_cell(cell, bench)
 
-    picky = replace(recipe, run_cell=refusing)
-    refused = reproduce([picky], "quick", store)
+    picky, told = replace(recipe, run_cell=refusing), []
+    refused = reproduce([picky], "quick", store, report=told.append)
+    assert told[told.index(refused[0].cell) + 1] == f"{refused[0].cell}: layer 2 is not here", "said when it happens"
     assert [one.reason for one in refused] == ["layer 2 is not here"] * 3
     assert refused[0].cell == "toys/table1 (quick): layer 2, rank 1, seed 0"
     assert len(held(store)) == 9

@@ -54,6 +54,7 @@ def test_it_learns() -> None:
     assert accuracy(network, data) >= 0.95
     assert history.rows[-1].loss < 0.2 * history.rows[0].loss
     assert (history.converged, history.iterations, history.message) == (True, 30, "all 30 epochs done")
+    assert fit(network, data, epochs=1, optimiser=sgd, schedule=Cosine()).message == "the one epoch done"
 
 
 def test_one_seed_gives_one_result_and_leaves_the_callers_chance_alone() -> None:

@@ -40,6 +40,22 @@ class Budget:
         if not 0 < self.radius < math.inf:
             raise InputError(f"radius must be positive and finite, got {self.radius}")
 
+    def check_within(self, bounds: tuple[float, float]) -> None:
+        """Refuse a radius in linf with which any input may become any other.
+
+        Args:
+            bounds: of the inputs.
+
+        Raises:
+            InputError: the radius is as large as the range of the inputs.
+        """
+        low, high = bounds
+        if self.norm == "linf" and self.radius >= high - low:
+            raise InputError(
+                f"radius {self.radius} lets any input between {low:g} and {high:g} become any other, and no network "
+                f"withstands that: give one below {high - low:g}"
+            )
+
     def length(self, perturbations: Tensor) -> Tensor:
         """The norm of each, `(m,)`."""
         return lengths_of(self.norm, perturbations)

@@ -119,7 +119,12 @@ class Adversarial(Defence):
         return self.budget
 
     def perturbed(self, bounds: Bounds) -> Perturbed:
-        """What perturbs the batches of a training, in anybody's loop."""
+        """What perturbs the batches of a training, in anybody's loop.
+
+        Raises:
+            InputError: a radius in linf as large as the range of the inputs.
+        """
+        self.budget.check_within(bounds)
         steps = self.steps if self.attack == "pgd" else 1
         own = {"fgsm": self.radius, "pgd": STRIDE * self.radius / steps, "fast": FAST_STEP * self.radius}
         return Perturbed(

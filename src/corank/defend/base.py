@@ -171,6 +171,7 @@ class Defence(ABC):
         radius, own = watch.radius, self.budget_trained_on
         if radius is None:
             radius = own.radius if own is not None and own.norm == watch.norm else (bounds[1] - bounds[0]) / 20
+        Budget(norm=watch.norm, radius=radius).check_within(bounds)
         chosen = replace(watch, radius=radius)
         return Watcher(chosen, plan.plain, validation, bounds, None if keeper is None else keeper.folder)
 

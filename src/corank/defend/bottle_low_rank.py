@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from corank.defend.base import Bounds, Course, Defence, Plan
-from corank.defend.low_rank import first_inputs
+from corank.defend.low_rank import checked_ranks, first_inputs, ranks_by_name
 from corank.errors import InputError
 from corank.linalg.small_gram import leading_factors
 from corank.measure import Batches, OnDevice, first_batch
@@ -62,7 +62,7 @@ class BottleLowRank(Defence):
 
     Args:
         layer: a name, a glob, the number of a convolution, `"*"` for all hidden layers, or a tuple of these.
-        rank: r, of every one of them.
+        rank: r, of every one of them; or a tuple, one for each entry of `layer`.
         start_samples: whose activations the layers begin from.
 
     Raises:
@@ -79,29 +79,34 @@ class BottleLowRank(Defence):
     """
 
     layer: Layer | tuple[Layer, ...] = "*"
-    rank: int
+    rank: int | tuple[int, ...]
     start_samples: int = 1024
 
     def __post_init__(self) -> None:
-        for name in ("rank", "start_samples"):
-            if getattr(self, name) < 1:
-                raise InputError(f"{name} must be at least 1, got {getattr(self, name)}")
+        ranks = checked_ranks(self.rank, len(self._layers))
+        for name, value in (("rank", min(ranks)), ("start_samples", self.start_samples)):
+            if value < 1:
+                raise InputError(f"{name} must be at least 1, got {value}")
+
+    @property
+    def _layers(self) -> tuple[Layer, ...]:
+        return self.layer if isinstance(self.layer, tuple) else (self.layer,)
 
     def _plan(self, network: nn.Module, batches: Batches, course: Course, bounds: Bounds) -> Plan:
         if isinstance(unwrapped(network), GraphNetwork):
             raise InputError("a bottleneck is put behind a module, the network is a graph without modules")
         example, _ = first_batch(OnDevice(batches, device_of(network)))
-        wanted = [self.layer] if isinstance(self.layer, str | int) else list(self.layer)
-        found = locate(network, wanted, example, is_watched=False)
+        found = locate(network, self._layers, example, is_watched=False)
+        rank_of = ranks_by_name(network, self._layers, self.rank, example)
         start = first_inputs(batches, self.start_samples).to(example.device)
         for point in found.points:  # one after the other: each begins from what those before it leave
             if found.network is not network or point.call is None or point.call.order:
                 raise InputError(f"a bottleneck is put behind modules that run once, {self.layer!r} means others too")
-            path = point.call.path
+            path, rank = point.call.path, rank_of(point.label)
             a = Reader(network, [point.label], start[:2]).read(start).activations[point.label]
-            if self.rank >= a[0].numel():
-                raise InputError(f"rank must be below the {a[0].numel()} features of {point.label!r}, got {self.rank}")
-            _put_behind(unwrapped(network), path, Bottleneck(a, self.rank))
+            if rank >= a[0].numel():
+                raise InputError(f"rank must be below the {a[0].numel()} features of {point.label!r}, got {rank}")
+            _put_behind(unwrapped(network), path, Bottleneck(a, rank))
         return Plan(network=network, plain=lambda: network, course=course)
 
 

@@ -184,10 +184,7 @@ class LowRank(Defence):
     seed: int = 0
 
     def __post_init__(self) -> None:
-        ranks = self.rank if isinstance(self.rank, tuple) else (self.rank,)
-        if isinstance(self.rank, tuple) and len(ranks) != len(self._layers):
-            raise InputError(f"rank must be one number or one for each of the {len(self._layers)} layers, got {ranks}")
-        for rank in ranks:
+        for rank in checked_ranks(self.rank, len(self._layers)):
             check_low_rank(
                 rank=rank, weight=self.weight, norm_weight=self.norm_weight, every=self.every,
                 step_size=self.step_size, projection=self.projection, members=self.members,
@@ -208,24 +205,6 @@ class LowRank(Defence):
     def _layers(self) -> tuple[Layer, ...]:
         return self.layer if isinstance(self.layer, tuple) else (self.layer,)
 
-    def _ranks(self, network: nn.Module, example: Tensor) -> Callable[[str], int]:
-        """From the name of a point to its rank; of two entries that name the same one, the later holds."""
-        if not isinstance(self.rank, tuple):
-            rank = self.rank
-            return lambda name: rank
-        own = {
-            point.label: rank
-            for layer, rank in zip(self._layers, self.rank, strict=True)
-            for point in locate(network, [layer], example, is_watched=False).points
-        }
-
-        def of(name: str) -> int:
-            if name not in own:
-                raise InputError(f"layers must be named one by one where each has its rank, got {self.layer}")
-            return own[name]
-
-        return of
-
     def _plan(self, network: nn.Module, batches: Batches, course: Course, bounds: Bounds) -> Plan:
         if self.warm_up >= course.epochs:
             raise InputError(
@@ -233,7 +212,7 @@ class LowRank(Defence):
                 "or train for longer"
             )
         example, _ = first_batch(OnDevice(batches, device_of(network)))
-        rank_of = self._ranks(network, example)
+        rank_of = ranks_by_name(network, self._layers, self.rank, example)
         virtual = _AfterWarmUp(
             network, self.layer, example, lambda name, features: self.layer_of(features, rank_of(name))
         )  # fmt: skip
@@ -255,6 +234,48 @@ class LowRank(Defence):
             network=virtual, plain=lambda: network, course=replace(course, optimiser=optimiser),
             penalties=(virtual.term,), callbacks=(after_epoch(settle),),
         )  # fmt: skip
+
+
+def checked_ranks(rank: int | tuple[int, ...], layers: int) -> tuple[int, ...]:
+    """One rank for all, or one for each of so many layers.
+
+    Raises:
+        InputError: as many ranks as there are not layers.
+
+    Example:
+        >>> checked_ranks(5, layers=2), checked_ranks((5, 10), layers=2)
+        ((5,), (5, 10))
+    """
+    if isinstance(rank, tuple) and len(rank) != layers:
+        raise InputError(f"rank must be one number or one for each of the {layers} layers, got {rank}")
+    return rank if isinstance(rank, tuple) else (rank,)
+
+
+def ranks_by_name(
+    network: nn.Module, layers: Sequence[Layer], rank: int | tuple[int, ...], example: Tensor
+) -> Callable[[str], int]:
+    """From the name of a point to its rank; of two entries that name the same one, the later holds.
+
+    Args:
+        network: whose points are named.
+        layers: as they are asked for, where each has its rank one by one.
+        rank: of all of them, or of each.
+        example: a batch of inputs.
+    """
+    if not isinstance(rank, tuple):
+        return lambda name: rank
+    own = {
+        point.label: each
+        for layer, each in zip(layers, rank, strict=True)
+        for point in locate(network, [layer], example, is_watched=False).points
+    }
+
+    def of(name: str) -> int:
+        if name not in own:
+            raise InputError(f"layers must be named one by one where each has its rank, got {tuple(layers)}")
+        return own[name]
+
+    return of
 
 
 def first_inputs(batches: Batches, count: int) -> Tensor:

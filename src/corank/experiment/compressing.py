@@ -21,7 +21,7 @@ from corank.errors import InputError
 from corank.experiment.account import quotient
 from corank.experiment.evaluated import Accuracies, Evaluated
 from corank.experiment.networks import Opened, check_capture, identity
-from corank.experiment.run_folder import CHECKPOINT, Origin, Run, claim, load_run, save_run
+from corank.experiment.run_folder import CHECKPOINT, Origin, Run, claim, load_run, no_empty_folder, save_run
 from corank.experiment.run_pages import compression_page
 from corank.measure import Batches as TrainingBatches
 from corank.network import Cost, Latency, capture, cost, latencies
@@ -122,19 +122,20 @@ def run_compression(
     """
     batches = Batches(dataset.train, batch_size, shuffle=True, seed=seed)
     options = {**compress_options(compressor, opened, dataset, batch_size), "order_seed": seed}
-    finished = claim(out, options, overwrite=overwrite)
-    if finished is not None:
-        report(f"{str(out)!r} holds this very network, finished: nothing to do")
-        return finished
-    check_capture(opened)
-    checkpoint = _checkpoint(out, options, overwrite)
-    if stopped := _reached(checkpoint):
-        report(f"going on where the compression in {str(out)!r} stopped, after {stopped}")
-    start = time.perf_counter()
-    found = compress_and_evaluate(opened.network, compressor, batches, dataset, checkpoint=checkpoint)
-    save_compressed(out, found, opened.origin, dataset, options, time.perf_counter() - start)
-    shutil.rmtree(checkpoint.folder, ignore_errors=True)
-    return load_run(out)
+    with no_empty_folder(out):
+        finished = claim(out, options, overwrite=overwrite)
+        if finished is not None:
+            report(f"{str(out)!r} holds this very network, finished: nothing to do")
+            return finished
+        check_capture(opened)
+        checkpoint = _checkpoint(out, options, overwrite)
+        if stopped := _reached(checkpoint):
+            report(f"going on where the compression in {str(out)!r} stopped, after {stopped}")
+        start = time.perf_counter()
+        found = compress_and_evaluate(opened.network, compressor, batches, dataset, checkpoint=checkpoint)
+        save_compressed(out, found, opened.origin, dataset, options, time.perf_counter() - start)
+        shutil.rmtree(checkpoint.folder, ignore_errors=True)
+        return load_run(out)
 
 
 def _checkpoint(out: Path, options: dict[str, Any], overwrite: bool) -> Checkpoint:

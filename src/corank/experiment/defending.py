@@ -17,7 +17,17 @@ from corank.experiment.compressing import EVALUATION_BATCH, accuracies
 from corank.experiment.defence_page import defence_page
 from corank.experiment.evaluated import Accuracies
 from corank.experiment.networks import Opened, check_capture
-from corank.experiment.run_folder import CHECKPOINT, Origin, Run, claim, clear_run, load_run, save_run
+from corank.experiment.run_folder import (
+    CHECKPOINT,
+    Origin,
+    Run,
+    claim,
+    clear_run,
+    load_run,
+    no_empty_folder,
+    refuse_other_beginning,
+    save_run,
+)
 from corank.experiment.training import Training
 from corank.network import capture, cost
 from corank.result import jsonable
@@ -59,20 +69,26 @@ def run_defence(
     }  # fmt: skip
     if opened.origin.zoo_name is None:
         check_capture(opened)
-    finished = claim(out, options, overwrite=overwrite)
-    if finished is not None:
-        report(f"{str(out)!r} holds this very defence, finished: nothing to do")
-        return finished
-    if overwrite:
-        clear_run(out)
-    checkpoint = Checkpoint(out / CHECKPOINT, options={"run": options})
-    if (latest := checkpoint.latest()) is not None:
-        report(f"going on where the defence in {str(out)!r} stopped, after {latest.name.replace('-', ' ')}")
-    opened.network.to(checked_device(training.device))
-    found = _defended(opened, dataset, defence, training, defaults, watch, checkpoint)
-    _save(out, opened, dataset, defence, found, options, training)
-    shutil.rmtree(out / CHECKPOINT, ignore_errors=True)
-    return load_run(out)
+    with no_empty_folder(out):
+        finished = claim(out, options, overwrite=overwrite)
+        if finished is not None:
+            report(f"{str(out)!r} holds this very defence, finished: nothing to do")
+            return finished
+        if overwrite:
+            clear_run(out)
+        checkpoint = Checkpoint(out / CHECKPOINT, options={"run": options})
+        if (latest := checkpoint.latest()) is not None:
+            stopped = latest.name.replace("-", " ")
+            refuse_other_beginning(out, "defence", stopped, checkpoint.kept_options().get("run"), options)
+            report(
+                f"{str(out)!r} holds this very defence, which stopped after {stopped} of {defaults.epochs}: going on "
+                "from there (--overwrite begins anew)"
+            )
+        opened.network.to(checked_device(training.device))
+        found = _defended(opened, dataset, defence, training, defaults, watch, checkpoint)
+        _save(out, opened, dataset, defence, found, options, training)
+        shutil.rmtree(out / CHECKPOINT, ignore_errors=True)
+        return load_run(out)
 
 
 def _defended(

@@ -56,7 +56,7 @@ def reproduce(
         sources: where teachers and data come from.
         seeds: of each cell, from 0.
         processes: how many work on this machine; they share its threads.
-        report: told of every cell as it begins.
+        report: told of every cell as it begins, and why one cannot be computed.
 
     Returns:
         The cells that cannot be computed here, for want of data or weights; all others are in the store.
@@ -108,6 +108,7 @@ def work(recipes: Sequence[Recipe], cells: Sequence[Cell[Any]], bench: Bench) ->
                     bench.store.keep(cell.key, computed(run[cell.recipe], cell, bench))
                 except InputError as error:
                     refused[cell.key] = Refused(str(cell), str(error))
+                    bench.report(f"{cell}: {error}")
         if is_idle:
             time.sleep(POLL_SECONDS)
     return tuple(refused.values())

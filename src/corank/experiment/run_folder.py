@@ -11,7 +11,8 @@ import json
 import platform
 import shutil
 import tempfile
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -241,6 +242,53 @@ def refuse_difference(folder: Path, kind: str, stored: Any, wanted: Mapping[str,
             f"{str(folder)!r} holds another {kind} ({place or 'options'} was {was}, now {now}): name another --out, "
             "or add --overwrite"
         )
+
+
+def refuse_other_beginning(folder: Path, kind: str, stopped: str, stored: Any, wanted: Mapping[str, Any]) -> None:
+    """Refuse to go on with what was begun with other options.
+
+    Args:
+        folder: of the run.
+        kind: what it is called.
+        stopped: how far it came.
+        stored: the options that it was begun with; None where something else was begun.
+        wanted: those that are given now.
+
+    Raises:
+        InputError: an option differs; the first is named.
+    """
+    found = first_difference(stored, json.loads(json.dumps(jsonable(wanted))))
+    if found is not None:
+        place, was, now = found
+        other = f"a {kind} with {place} {was}, not {now}" if stored is not None else f"something else than a {kind}"
+        raise InputError(
+            f"{str(folder)!r} holds {other}, which stopped after {stopped}: give the same options to go on, add "
+            "--overwrite to begin anew, or name another --out"
+        )
+
+
+@contextmanager
+def no_empty_folder(folder: Path) -> Iterator[None]:
+    """Take away the folders that were made for work which then was refused or stopped, where nothing is in them.
+
+    Example:
+        >>> root = Path(tempfile.mkdtemp())
+        >>> with no_empty_folder(root / "new" / "run"):
+        ...     make_writable(root / "new" / "run")
+        ...     raise InputError("no such layer")
+        Traceback (most recent call last):
+        corank.errors.InputError: no such layer
+        >>> [*root.iterdir()]
+        []
+    """
+    made = [one for one in (folder, *folder.parents) if not one.exists()]
+    try:
+        yield
+    except BaseException:
+        for one in made:
+            with suppress(OSError):  # something is in it
+                one.rmdir()
+        raise
 
 
 def versions() -> dict[str, str]:

@@ -77,6 +77,16 @@ class Checkpoint:
         finished = [entry for entry in self.folder.glob("epoch-*") if re.fullmatch(r"epoch-\d+", entry.name)]
         return max(finished, key=_epoch_of, default=None)
 
+    def kept_options(self) -> dict[str, Any]:
+        """The options under which the last finished epoch was kept; none before the first.
+
+        Raises:
+            InputError: the file that says them is missing, truncated or altered.
+        """
+        source = self.latest()
+        found: dict[str, Any] = {} if source is None else self._read_state(source / STATE)["options"]
+        return found
+
     def part(self, name: str) -> Checkpoint:
         """That of one of several trainings: of the same options, in a folder within this one."""
         return Checkpoint(self.folder / name, options=self.options)

@@ -130,7 +130,11 @@ def fit(
                 done = Progress(rows=(*done.rows, row), message=_reasons(callbacks, end, devices))
                 if keeper and devices.global_rank == 0:
                     keeper.save(network, own, done)
-    return History(rows=done.rows, converged=not done.message, message=done.message or f"all {epochs} epochs done")
+    return History(rows=done.rows, converged=not done.message, message=done.message or _all_done(epochs))
+
+
+def _all_done(epochs: int) -> str:
+    return f"all {epochs} epochs done" if epochs > 1 else "the one epoch done"
 
 
 @contextmanager

@@ -40,7 +40,7 @@ class History(Result):
 
     Example:
         >>> row = EpochRow(epoch=1, loss=0.5, accuracy=0.75, learning_rate=0.1, seconds=2.0)
-        >>> print(History(rows=(row,), converged=True, message="all 1 epochs done"))
+        >>> print(History(rows=(row,), converged=True, message="the one epoch done"))
         epochs 1, loss 0.5, accuracy 0.75, seconds 2
     """
 

@@ -42,6 +42,16 @@ def test_a_name_comes_before_a_number(animals: Dataset) -> None:
     assert only_classes(animals, ("1", "2")).class_names == ("dog", "3")
 
 
+def test_classes_that_are_joined_have_one_label(animals: Dataset) -> None:
+    part = only_classes(animals, ("horse + cat", "dog+2"))
+    assert part.class_names == ("horse+cat", "dog+3")
+    for title in ("train", "validation", "test"):
+        before, after = getattr(animals, title), getattr(part, title)
+        assert torch.equal(after.images, before.images)
+        assert torch.equal(after.labels, torch.tensor([0, 1, 1, 0])[before.labels])
+    assert load_data("digits[0+1,5]").class_names == ("0+1", "5")
+
+
 @pytest.mark.parametrize(
     ("classes", "message"),
     [
@@ -53,6 +63,9 @@ def test_a_name_comes_before_a_number(animals: Dataset) -> None:
         (("cat",), "at least two different classes of animals are needed, got cat"),
         ((), "got none"),
         (("cat", "dog", "0"), "got 'cat' twice"),
+        (("cat+dog", "3+dog"), "got 'dog' twice"),
+        (("cat+dog+horse",), r"are needed, got cat\+dog\+horse"),
+        (("cat+", "dog"), "animals has no class ''"),
     ],
 )
 def test_other_choices_are_refused(animals: Dataset, classes: tuple[str, ...], message: str) -> None:

@@ -78,7 +78,8 @@ def load_data(spec: str, data_root: Path | None = None) -> Dataset:
         spec: a name of `data_names()`; a folder of class folders of images or its archive; an `.npz` with `x`
             and `y`; or `package.module:function`. Any of them may be followed by classes in brackets, `mnist[1,7]` or
             `cifar10[cat,dog]`: only these are kept and become the labels 0, 1, ... in the order given. Classes go by
-            name, or by the number of the label where no class has that name; a path that exists is always a path.
+            name, or by the number of the label where no class has that name, and `cifar10[cat+dog,ship]` makes one of
+            two; a path that exists is always a path.
         data_root: the folder with the named data; by default the environment variable CORANK_DATA.
 
     Raises:

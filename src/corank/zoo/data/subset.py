@@ -32,7 +32,7 @@ def only_classes(dataset: Dataset, classes: Sequence[str]) -> Dataset:
 
     Args:
         dataset: where they are taken from; its bounds are kept.
-        classes: names, or the numbers of the labels where no class has that name.
+        classes: names, or the numbers of the labels where no class has that name; `a+b` makes one class of two.
 
     Raises:
         InputError: fewer than two classes, the same one twice, one that is not there, or a split that is left empty.
@@ -42,13 +42,16 @@ def only_classes(dataset: Dataset, classes: Sequence[str]) -> Dataset:
         >>> data = only_classes(load_digits(), ("7", "1"))
         >>> data.name, data.class_names, data.train.labels.unique().tolist()
         ('digits[7,1]', ('7', '1'), [0, 1])
+        >>> only_classes(load_digits(), ("0+1+2+3+4", "5+6+7+8+9")).class_names
+        ('0+1+2+3+4', '5+6+7+8+9')
     """
-    chosen = [label_of(dataset, name) for name in classes]
-    twice = next((name for name, label in zip(classes, chosen, strict=True) if chosen.count(label) > 1), None)
+    chosen = [_labels_of(dataset, name) for name in classes]
+    every = [label for labels in chosen for label in labels]
+    twice = next((dataset.class_names[label] for label in every if every.count(label) > 1), None)
     if len(chosen) < 2 or twice is not None:
         came = f"{twice!r} twice" if twice is not None else (", ".join(classes) or "none")
         raise InputError(f"at least two different classes of {dataset.name} are needed, got {came}")
-    names = tuple(dataset.class_names[label] for label in chosen)
+    names = tuple("+".join(dataset.class_names[label] for label in labels) for labels in chosen)
     train, validation, test = (_relabelled(part, chosen) for part in (dataset.train, dataset.validation, dataset.test))
     name = f"{dataset.name}[{','.join(names)}]"
     if not len(train):
@@ -72,10 +75,16 @@ def label_of(dataset: Dataset, name: str) -> int:
     raise InputError(f"{dataset.name} has no class {name!r}: {near(name, dataset.class_names)}")
 
 
-def _relabelled(split: Split, chosen: list[int]) -> Split:
-    largest = max(int(split.labels.max()), *chosen)
+def _labels_of(dataset: Dataset, name: str) -> list[int]:
+    """The label of a class, or those of the classes that are to be one."""
+    return [label_of(dataset, part.strip()) for part in ([name] if name in dataset.class_names else name.split("+"))]
+
+
+def _relabelled(split: Split, chosen: list[list[int]]) -> Split:
+    largest = max(int(split.labels.max()), *(label for labels in chosen for label in labels))
     place = torch.full((largest + 1,), -1)
-    place[chosen] = torch.arange(len(chosen))
+    for new, labels in enumerate(chosen):
+        place[labels] = new
     labels = place[split.labels]
     kept = labels >= 0
     return Split(split.images[kept], labels[kept])

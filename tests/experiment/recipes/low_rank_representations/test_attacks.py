@@ -55,8 +55,8 @@ def test_models_differ_and_each_is_trained_once(bench: Bench) -> None:
 
 
 def test_virtual_layers_stand_where_the_paper_has_them() -> None:
-    assert SMALL.defence(ONE).layer == (SMALL.last,)
-    assert SMALL.defence(TWO).layer == (SMALL.last, SMALL.deep)
+    assert tuple(SMALL.ranks(ONE)) == (SMALL.last,)
+    assert tuple(SMALL.ranks(TWO)) == (SMALL.last, SMALL.deep)
 
 
 def test_a_black_box_is_judged_on_examples_of_the_plain_network(bench: Bench) -> None:

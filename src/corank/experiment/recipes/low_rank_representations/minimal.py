@@ -47,7 +47,7 @@ PRESETS = {
     "quick": (Grid(cells=_CELLS, options=MNIST, stands_in=True),),
     "paper": (Grid(cells=_CELLS, options=RESNET18),),
 }
-_ITERATIVE = {"least_likely": LeastLikely, "iterative_fgsm": IterativeFGSM}
+ITERATIVE = {"least_likely": LeastLikely, "iterative_fgsm": IterativeFGSM}
 
 
 def minimal_row(cell: Cell[Comparing], bench: Bench) -> dict[str, Any]:
@@ -71,11 +71,12 @@ def _minimal(options: Comparing, access: str, model: str, seed: int, bench: Benc
     source = options.trained(PLAIN, bench) if access == BLACK else None
     x, y = images_of(judged)
     found: dict[str, Any] = {RHO_DEEPFOOL.name: _rho_of_deepfool(options, judged, source, x, y, seed)}
-    for name, attack in _ITERATIVE.items():
+    for name, attack in ITERATIVE.items():
         bench.report(f"{model}, {access}: the smallest budget of {name.replace('_', ' ')}")
         iterative = attack(
-            radius=LARGEST, steps=REACH // options.stride, step_size=options.stride / 255, seed=seed
-        )  # fmt: skip
+            radius=LARGEST, steps=REACH // options.stride, step_size=options.stride / 255, stop=source is None,
+            seed=seed,
+        )  # fmt: skip  # what only just fools the network it is made on seldom fools another
         least = smallest_budget(
             iterative, judged.network, x, y, rate=options.rate, most=LARGEST, tolerance=CLOSE,
             bounds=judged.data.bounds, source=None if source is None else source.network,

@@ -6,9 +6,10 @@ section 5; regularised networks are trained from their own start.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
+from statistics import fmean
 from typing import Any
 
 import torch
@@ -19,6 +20,8 @@ from corank.defend import Adversarial, Course, Defence, Natural, Regularised, Wa
 from corank.experiment.bench import EVALUATION_BATCH, Bench, thinned, top_accuracies
 from corank.experiment.networks import open_network
 from corank.experiment.recipe import Axes, Cell, Column, digest, every
+from corank.experiment.recipes.low_rank_weights.picture import picture_of
+from corank.network import weighted_layers
 from corank.result import jsonable
 from corank.train import Constant
 from corank.train.devices import checked_device
@@ -31,12 +34,12 @@ ATTACKS: Mapping[str, SampleAttack] = {
     "fooled_pgd": PGD(radius=RADIUS, steps=20, step_size=0.005),
     "fooled_gnm": GNM(radius=RADIUS, steps=5),
 }
+LOW = ("effective_rank", "effective_sparsity")
 ACCURACY = Column(name="accuracy", better="higher")
 FOOLED = tuple(Column(name=name, better="lower") for name in ATTACKS)
-OF_LAYERS = tuple(
-    Column(name=f"{name}{when}") for name in ("effective_rank", "effective_sparsity") for when in ("_before", "")
-)
+OF_LAYERS = tuple(Column(name=f"{name}{when}") for name in LOW for when in ("_before", ""))
 INFORMATION = (Column(name="information_low"), Column(name="information_high"))
+PICTURE = tuple(Column(name=name) for name in (*LOW, "blank", "pattern"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,26 +91,33 @@ CNN_PAPER = Defending(
 SMALL = Defending(data="digits", epochs=2, tuning_epochs=1, adversary_steps=1, test_images=60, watch_images=20)
 
 METHODS: tuple[str, ...] = (NATURAL, FGSM_TRAINED, PGD_TRAINED)
+ADVERSARIAL = every(method=METHODS[1:])
 FCNN_STRENGTHS = ((0.01, 0.0), (0.0, 0.01), (0.01, 0.01), (0.01, 0.03))
 CNN_STRENGTHS = ((0.01, 0.0), (0.01, 0.05), (0.01, 0.1), (0.01, 0.5))
 
 
 def fcnn_cells(**others: Any) -> tuple[Axes, ...]:
     """Every network of Table 1, with every value of other axes."""
-    return (*every(method=METHODS, **others), *_regularised(FCNN_STRENGTHS, others))
+    return (*every(method=METHODS, **others), *regularised(FCNN_STRENGTHS, **others))
 
 
 def cnn_cells(**others: Any) -> tuple[Axes, ...]:
     """Every network of Table 2, with every value of other axes."""
-    return (*every(method=METHODS, **others), *_regularised(CNN_STRENGTHS, others))
+    return (*every(method=METHODS, **others), *regularised(CNN_STRENGTHS, **others))
+
+
+def beside_natural(strengths: tuple[tuple[float, float], ...]) -> tuple[Axes, ...]:
+    """The regularised networks, and the natural one to set them beside."""
+    return (*every(method=[NATURAL]), *regularised(strengths))
 
 
 def small_cells(**others: Any) -> tuple[Axes, ...]:
     """A natural, an adversarially trained and a regularised network."""
-    return (*every(method=[NATURAL, FGSM_TRAINED], **others), *_regularised(((0.01, 0.01),), others))
+    return (*every(method=[NATURAL, FGSM_TRAINED], **others), *regularised(((0.01, 0.01),), **others))
 
 
-def _regularised(strengths: tuple[tuple[float, float], ...], others: Mapping[str, Any]) -> tuple[Axes, ...]:
+def regularised(strengths: tuple[tuple[float, float], ...], **others: Any) -> tuple[Axes, ...]:
+    """Networks with these strengths of the absolute sum and of the nuclear norm, with every value of other axes."""
     return tuple(
         axes
         for l1, nuclear in strengths
@@ -119,7 +129,8 @@ def trained_row(cell: Cell[Defending], bench: Bench) -> dict[str, Any]:
     """What came of a network: its accuracy, how it is fooled, and how it was seen on the way."""
     chosen = {name: cell.axes[name] for name in ("method", "l1", "nuclear") if cell.axes.get(name) is not None}
     options = cell.options
-    key = f"low_rank_weights/{options.network}-{options.data}/{digest([chosen, asdict(options)])}/seed-{cell.seed}"
+    place = f"low_rank_weights/networks/{options.network}-{options.data}"
+    key = f"{place}/{digest([chosen, asdict(options)])}/seed-{cell.seed}"
     return bench.store.once(key, lambda: _trained(cell, bench, chosen))
 
 
@@ -150,7 +161,12 @@ def _trained(cell: Cell[Defending], bench: Bench, chosen: Mapping[str, Any]) -> 
         name: attack.attack(network, x, y, bounds=data.bounds).fooled_of_right for name, attack in ATTACKS.items()
     }
     watched = [row for watched in found for row in watched.rows]
-    return {"accuracy": top_accuracies(network, data.test)["top1"], **fooled, "watched": jsonable(watched)}
+    return {
+        "accuracy": top_accuracies(network, data.test)["top1"],
+        **fooled,
+        "watched": jsonable(watched),
+        "pictures": [asdict(picture_of(layer.matrix)) for layer in weighted_layers(network)],
+    }
 
 
 def _defences(chosen: Mapping[str, Any], options: Defending) -> list[Defence]:
@@ -211,6 +227,22 @@ def layer_row(cell: Cell[Defending], bench: Bench) -> dict[str, Any]:
         "information_low": held.get("input_low"),
         "information_high": held.get("input_high"),
     }
+
+
+def picture_row(cell: Cell[Defending], bench: Bench, layer: int) -> dict[str, Any]:
+    """What the picture of a weight matrix shows at the end; layers are counted from 1."""
+    found = trained_row(cell, bench)
+    norms = found["watched"][-1]["weights"][layer - 1]
+    return {**{name: norms[name] for name in LOW}, **found["pictures"][layer - 1]}
+
+
+def lower(rows: Any, columns: Sequence[str], ours: Sequence[Axes], than: Axes) -> bool | None:
+    """Whether all of these columns are lower in all of ours than in another cell; None where one was not computed."""
+    bars = {column: of(rows, column, **than) for column in columns}
+    found = {column: [of(rows, column, **axes) for axes in ours] for column in columns}
+    if not (all(bars.values()) and all(value for values in found.values() for value in values)):
+        return None
+    return all(fmean(value) < fmean(bars[column]) for column, values in found.items() for value in values)
 
 
 def of(rows: Any, column: str, **axes: Any) -> list[float]:

@@ -3,46 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from statistics import fmean
 from typing import Any
 
 from corank.experiment.bench import Bench
-from corank.experiment.recipe import Cell, Claim, Grid, Table
+from corank.experiment.recipe import Cell, Claim, Grid, Table, every
 from corank.experiment.recipes.low_rank_weights.defending import (
     FCNN,
     FCNN_PAPER,
-    FGSM_TRAINED,
     INFORMATION,
+    LOW,
+    METHODS,
     NATURAL,
     OF_LAYERS,
-    PGD_TRAINED,
     SMALL,
     Defending,
     fcnn_cells,
     layer_row,
-    of,
+    lower,
     small_cells,
 )
 
 
 def _adversarial_lowers(rows: Sequence[Mapping[str, Any]]) -> bool | None:
     """Whether both adversarial trainings leave the first layer lower in rank and in sparsity than the natural one."""
-    pairs = [
-        (of(rows, name, method=NATURAL, layer=1), of(rows, name, method=method, layer=1))
-        for name in ("effective_rank", "effective_sparsity")
-        for method in (FGSM_TRAINED, PGD_TRAINED)
-    ]
-    if not all(natural and trained for natural, trained in pairs):
-        return None
-    return all(fmean(trained) < fmean(natural) for natural, trained in pairs)
+    return lower(rows, LOW, every(method=METHODS[1:], layer=[1]), than={"method": NATURAL, "layer": 1})
 
 
 def _l1_lowers_rank(rows: Sequence[Mapping[str, Any]]) -> bool | None:
     """Whether the absolute sum alone leaves the first layer of lower rank than the natural training does."""
-    natural, ours = (
-        of(rows, "effective_rank", layer=1, **axes) for axes in ({"method": NATURAL}, {"l1": 0.01, "nuclear": 0.0})
-    )
-    return fmean(ours) < fmean(natural) if natural and ours else None
+    ours = [{"l1": 0.01, "nuclear": 0.0, "layer": 1}]
+    return lower(rows, ["effective_rank"], ours, than={"method": NATURAL, "layer": 1})
 
 
 TABLE = Table(

@@ -35,7 +35,7 @@ TABLE = Table(
     columns=FOOLED,
     presets={
         "smoke": (Grid(cells=small_cells(), options=SMALL, stands_in=True),),
-        "quick": (Grid(cells=cnn_cells(), options=CNN, stands_in=True),),
+        "quick": (Grid(cells=cnn_cells(), options=CNN),),
         "paper": (Grid(cells=cnn_cells(), options=CNN_PAPER),),
     },
     claims=(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, final
 
 import torch
@@ -21,6 +21,7 @@ from corank.train.devices import checked_device
 from corank.train.loop import Perturb
 from corank.train.schedules import OneCycle, Steps
 from corank.zoo import Batches, Dataset, load_data, training_defaults
+from corank.zoo.nets import ode_names
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +35,7 @@ class Classifying:
         batch_size: images a step.
         learning_rate: the largest of the schedule.
         drops: shares of the training after which the rate is a tenth; None has one cycle.
-        channels: of the first convolution.
+        channels: of the first convolution of a neural ODE.
         train_images: that are trained on.
         test_images: that decide on accuracies.
     """
@@ -116,8 +117,10 @@ def trained(
     data = replace(
         whole, train=thinned(whole.train, options.train_images), test=thinned(whole.test, options.test_images)
     )
-    opened = open_network(options.network, dataset=data, options={"channels": options.channels, **built}, seed=seed)
-    key = f"thesis/networks/{options.network}-{digest([asdict(options), dict(built), how])}/seed-{seed}"
+    own = {"channels": options.channels, **built} if options.network in ode_names() else dict(built)
+    opened = open_network(options.network, dataset=data, options=own, seed=seed)
+    training = {field.name: getattr(options, field.name) for field in fields(Classifying)}  # attacks are no part of it
+    key = f"thesis/networks/{options.network}-{digest([training, dict(built), how])}/seed-{seed}"
     file = bench.store.path(f"{key}.safetensors")
 
     def train() -> Mapping[str, Any]:
