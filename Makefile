@@ -2,17 +2,19 @@
 # `.venv/.ready` says that the set-up is whole; it is as new as pyproject.toml and constraints.txt, or it is done again.
 
 READY := .venv/.ready
+DOCS_READY := .venv/.docs-ready
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 # Two pytest workers of one thread each use two cores fully; more threads per worker would fight for them.
 WORKERS := 2
 
 .DELETE_ON_ERROR:
-.PHONY: menu setup study results test check bench
+.PHONY: menu setup study results docs test check bench
 
 menu:
 	@echo "make study   train a small network on the digits, measure and cut it, write the page out/digits"
 	@echo "make results write docs/results: what was computed beside what was printed"
+	@echo "make docs    write the documentation as a site, out/docs/html"
 	@echo "make test    run every test and every example in the docstrings"
 	@echo "make check   lint, formatting, static types, who may import whom"
 	@echo "make bench   run the benchmarks; results in benchmarks/results"
@@ -26,6 +28,12 @@ study: $(READY)
 
 results: $(READY)
 	@$(BIN)/corank reproduce pages --store results --out docs/results
+
+docs: $(DOCS_READY)
+	@$(BIN)/python docs/_site/assemble.py out/docs/source
+	@$(BIN)/sphinx-build --quiet --fresh-env --jobs auto --nitpicky --fail-on-warning --keep-going \
+		-d out/docs/doctrees -c docs/_site out/docs/source out/docs/html
+	@echo "The site: out/docs/html/index.html"
 
 test: $(READY)
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadscope
@@ -63,3 +71,9 @@ $(READY): pyproject.toml constraints.txt
 	echo "Installing corank and its tools"; \
 	$(PIP) --no-build-isolation --editable '.[dev]'; \
 	touch $@
+
+# What only the site needs; a new .venv has it to install again.
+$(DOCS_READY): $(READY)
+	@echo "Installing what the documentation needs"
+	@$(PIP) --no-build-isolation --editable '.[docs]'
+	@touch $@

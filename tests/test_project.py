@@ -55,7 +55,7 @@ def test_every_installation_is_constrained(file: str) -> None:
 
 @pytest.mark.parametrize(
     "requirement",
-    [*PROJECT["dependencies"], *EXTRAS["dev"], *EXTRAS["fabric"], *EXTRAS["onnx"], *EXTRAS["prune"]],
+    [*PROJECT["dependencies"], *EXTRAS["dev"], *EXTRAS["fabric"], *EXTRAS["onnx"], *EXTRAS["prune"], *EXTRAS["docs"]],
 )
 def test_the_pins_lie_in_the_stated_ranges(requirement: str) -> None:
     wanted = Requirement(requirement)
