@@ -156,7 +156,9 @@ class MaxMarginHead:
         mean, scale = features.mean(0), features.std(0, correction=0)
         scale = torch.where(scale > 0, scale, 1.0)
         scaled = (features - mean) / scale
-        _, directions = leading_factors(scaled, limit=self.dimensions or min(scaled.shape))
+        is_tall = len(scaled) > scaled.shape[1]
+        short = torch.linalg.qr(scaled, mode="r").R if is_tall else scaled  # with the same right singular vectors
+        _, directions = leading_factors(short, limit=self.dimensions or min(scaled.shape))
         embedded = scaled @ directions.T
         weight, bias = self._classifier(embedded, labels)
         model = Hybrid(pre, mean, scale, directions, weight.to(features), bias.to(features)).eval()
