@@ -32,6 +32,7 @@ LINES: dict[str, Line] = {
     "defend adversarial": {**NETWORK, "--radius": "0.1", "--out": "new"},
     "defend bottle-low-rank": {**NETWORK, "--network": "own_networks:tiny", "--rank": "2", "--out": "new"},
     "defend low-rank": {**NETWORK, "--rank": "2", "--epochs": "2", "--out": "new"},
+    "defend max-margin": {**NETWORK, "--layer": "2", "--out": "new"},
     "defend natural": {**NETWORK, "--out": "new"},
     "defend regularised": {**NETWORK, "--l1": "0.1", "--out": "new"},
     "defend snip": {**NETWORK, "--out": "new"},
@@ -251,6 +252,15 @@ WRONG: dict[str, list[tuple[str, str, dict[str, str]]]] = {
         ("--projection", "svd", {}),
         ("--members", "0", {}),
         ("--warm-up", "2", {}),
+    ],
+    "defend max-margin": [
+        *(case for case in ONCE if case[0] != "--batch-size"),
+        ("--layer", "nothing", {}),
+        ("--layer", "*", {}),
+        ("--dimensions", "0", {}),
+        ("--samples", "1", {}),
+        ("--alpha", "0.0", {}),
+        ("--images", "0", {}),
     ],
     "defend natural": DEFENDED,
     "defend regularised": [

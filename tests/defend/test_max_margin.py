@@ -55,6 +55,14 @@ def test_it_classifies_as_scikit_learns_own_pipeline_does() -> None:
     assert found.replaced == 96 * 12 + 12 + 12 * 3 + 3
 
 
+def test_fewer_samples_than_features_have_their_principal_components() -> None:
+    net, (x, y) = network(), tuple(torch.cat(column)[:40] for column in zip(*batches(), strict=True))
+    found = MaxMarginHead(layer="2", dimensions=5).fit(net, [(x, y)])
+    scaled = StandardScaler().fit_transform(net[:3](x).detach().double().numpy())
+    shares = PCA(5, svd_solver="full").fit(scaled).explained_variance_ratio_
+    assert found.captured == pytest.approx(shares.sum(), rel=1e-4)
+
+
 def test_an_embedding_is_transferred_to_finer_labels_and_to_two() -> None:
     net = network()
     finer = MaxMarginHead(layer="2", dimensions=20).fit(net, batches(classes=6))

@@ -15,11 +15,12 @@ from corank.attack.budget import Norm
 from corank.cli.methods import resolve_types, with_layers
 from corank.cli.output import print_json, say
 from corank.cli.source import Flag, Options, Source, seeded
-from corank.defend import Defence, Watch
+from corank.defend import Defence, MaxMarginHead, Watch
 from corank.defend.watching import Quantity
 from corank.discover import methods_of
 from corank.experiment import Training
 from corank.experiment.defending import run_defence
+from corank.experiment.hybrid import run_hybrid
 from corank.experiment.run_folder import Run, said
 from corank.report import PAGE
 
@@ -101,6 +102,47 @@ _OPTIONS = """
         json: print metrics.json.
 """
 
+
+def _max_margin(
+    *,
+    source: Source,
+    options: Annotated[MaxMarginHead, Options],
+    out: Path,
+    images: int = 200,
+    overwrite: Flag = False,
+    json: Flag = False,
+) -> None:
+    """A linear max-margin classifier on few directions of a layer of a trained network, in place of what follows.
+
+    Args:
+        source: the network and the data.
+        options: how the model is made.
+        out: the run folder of the hybrid model.
+        images: of the test split that are perturbed until they fool the network, to see what the model makes of them.
+        overwrite: replace the run that is in that folder.
+        json: print metrics.json.
+    """
+    source.spare(out, overwrite)
+    opened, dataset = source.open()
+    head = with_layers(seeded(options, source.seed), opened.network)
+    run = run_hybrid(opened, dataset, head, out, images=images, overwrite=overwrite, report=say)
+    if json:
+        print_json(run.metrics)
+        return
+    found = partial(said, run.metrics, out / "metrics.json")
+    rightly = found("right_where_fooled")
+    print(
+        f"{opened.origin.name} on {dataset.name}: test accuracy {found('test_accuracy'):.2%}, of the network "
+        f"{found('original_test_accuracy'):.2%}, with {found('dimensions')} of {found('features')} directions of "
+        f"{found('layer')!r}"
+        + ("" if rightly is None else f"; {rightly:.2%} right of what just fools the network")
+        + f", in {out}"
+    )
+    print(f"The page: {out / PAGE}")
+
+
+resolve_types(MaxMarginHead)
+defend_app.command(_max_margin, name="max-margin")
 for _name, _method in methods_of(corank.defend, Defence).items():  # type: ignore[type-abstract]
     resolve_types(_method)
     defend_app.command(_command(_method), name=_name)

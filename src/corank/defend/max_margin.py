@@ -155,7 +155,8 @@ class MaxMarginHead:
         mean, scale = features.mean(0), features.std(0, correction=0)
         scale = torch.where(scale > 0, scale, 1.0)
         scaled = (features - mean) / scale
-        _, directions = leading_factors(scaled, limit=self.dimensions or min(scaled.shape))
+        short = torch.linalg.qr(scaled, mode="r").R  # no more rows than features, the same right singular vectors
+        _, directions = leading_factors(short, limit=self.dimensions or len(short))
         embedded = scaled @ directions.T
         weight, bias = self._classifier(embedded, labels)
         model = Hybrid(pre, mean, scale, directions, weight.to(features), bias.to(features)).eval()

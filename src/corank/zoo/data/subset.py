@@ -83,8 +83,8 @@ def _labels_of(dataset: Dataset, name: str) -> list[int]:
 def _relabelled(split: Split, chosen: list[list[int]]) -> Split:
     largest = max(int(split.labels.max()), *(label for labels in chosen for label in labels))
     place = torch.full((largest + 1,), -1)
-    for new, labels in enumerate(chosen):
-        place[labels] = new
+    for new, joined in enumerate(chosen):
+        place[joined] = new
     labels = place[split.labels]
     kept = labels >= 0
     return Split(split.images[kept], labels[kept])

@@ -107,6 +107,6 @@ def between_classes(points: Tensor, labels: Tensor) -> float:
     """
     about = points.double() - points.double().mean(0)
     means = torch.zeros_like(about)
-    for own in labels.unique():
+    for own in range(int(labels.max()) + 1):
         means[labels == own] = about[labels == own].mean(0)
     return float(means.square().sum() / about.square().sum())

@@ -15,6 +15,7 @@ from corank.attack.deepfool import DeepFool
 from corank.attack.iterative_fgsm import IterativeFGSM
 from corank.attack.least_likely import LeastLikely
 from corank.attack.smallest_budget import smallest_budget
+from corank.attack.stepped import SteppedAttack
 from corank.attack.victim import Victim
 from corank.experiment.bench import Bench, Teacher
 from corank.experiment.recipe import Axes, Cell, Column, Grid, digest, every
@@ -47,7 +48,7 @@ PRESETS = {
     "quick": (Grid(cells=_CELLS, options=MNIST, stands_in=True),),
     "paper": (Grid(cells=_CELLS, options=RESNET18),),
 }
-ITERATIVE = {"least_likely": LeastLikely, "iterative_fgsm": IterativeFGSM}
+ITERATIVE: Mapping[str, Callable[..., SteppedAttack]] = {"least_likely": LeastLikely, "iterative_fgsm": IterativeFGSM}
 
 
 def minimal_row(cell: Cell[Comparing], bench: Bench) -> dict[str, Any]:

@@ -7,7 +7,7 @@ they fool 1-LR, for as much noise; black box, all are perturbed on N-LR until th
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Any
 
 import torch
@@ -122,9 +122,8 @@ def _longer_and_longer(
             yield Victim(judged.network, bounds).clipped(x + STRETCH**length * moved)
         return
     steps = REACH // stride
-    attack = ITERATIVE[name](
-        radius=LARGEST, steps=steps, step_size=stride / 255, stop=is_own, seed=cell.seed
-    )  # fmt: skip
     for taken in [steps] if is_own else [2**power for power in range(steps.bit_length())]:
-        made = replace(attack, steps=taken).attack(judged.network, x, y, bounds=bounds, source=source.network)
-        yield made.inputs
+        attack = ITERATIVE[name](
+            radius=LARGEST, steps=taken, step_size=stride / 255, stop=is_own, seed=cell.seed
+        )  # fmt: skip
+        yield attack.attack(judged.network, x, y, bounds=bounds, source=source.network).inputs

@@ -92,7 +92,7 @@ TABLE = Table(
                  options=_paired(SMALL, 300), stands_in=True),
         ),
         "quick": (
-            Grid(cells=every(data=["MNIST"], network=["cnn4"], model=[TWO, ONE, PLAIN, BOTTLE_TWO]),
+            Grid(cells=every(data=["MNIST"], network=["cnn4"], model=[TWO, ONE, PLAIN]),
                  options=_own(MNIST), stands_in=True),
             Grid(cells=every(data=["MNIST in pairs"], network=["cnn4"], model=[ONE, PLAIN, BOTTLE_ONE]),
                  options=_paired(replace(MNIST, epochs=2), 10_000), stands_in=True),
