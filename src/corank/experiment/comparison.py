@@ -8,7 +8,7 @@ nothing.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import Field, dataclass, fields
+from dataclasses import Field, dataclass, fields, is_dataclass
 from statistics import fmean, stdev
 from typing import Any, Literal
 
@@ -233,7 +233,9 @@ def _published(recipe: Recipe, axes: Axes) -> Any:
 
 
 def differing(options: Any, published: Any) -> list[str]:
-    """What options do otherwise than those of the paper, in words; a field's metadata may say what None means.
+    """What options, and options within them, do otherwise than those of the paper, in words.
+
+    A field's metadata may say what None means.
 
     Example:
         >>> from dataclasses import field
@@ -242,12 +244,21 @@ def differing(options: Any, published: Any) -> list[str]:
         ...     images: int | None = field(metadata={"none": "all"})
         >>> differing(Some(images=9), Some(images=None)), differing(Some(images=9), Some(images=9))
         (['images 9, in the paper all'], [])
+        >>> @dataclass(frozen=True)
+        ... class Whole:
+        ...     some: Some
+        >>> differing(Whole(Some(images=9)), Whole(Some(images=None)))
+        ['images 9, in the paper all']
     """
-    return [
-        f"{option.name.replace('_', ' ')} {_told(option, options)}, in the paper {_told(option, published)}"
-        for option in fields(options)
-        if getattr(options, option.name) != getattr(published, option.name)
-    ]
+    told = []
+    for option in fields(options):
+        here, there = getattr(options, option.name), getattr(published, option.name)
+        if is_dataclass(here) and type(here) is type(there):
+            told += differing(here, there)
+        elif here != there:
+            words = option.name.replace("_", " ")
+            told.append(f"{words} {_told(option, options)}, in the paper {_told(option, published)}")
+    return told
 
 
 def _told(option: Field[Any], options: Any) -> str:
