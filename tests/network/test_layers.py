@@ -89,6 +89,25 @@ def test_shapes_are_those_of_the_values_also_where_operations_name_a_device() ->
     assert len(of_samples) >= 5
 
 
+class IndexesByMask(nn.Module):
+    """A shape that nobody knows without the numbers: the entries where a mask is true."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.last = nn.Linear(4, 6), nn.Linear(3, 2)
+        self.register_buffer("mask", torch.tensor([True, False, True, True, False, False]))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.last(torch.relu(self.first(x))[:, self.mask])
+
+
+def test_shapes_that_depend_on_numbers_are_found_by_computing() -> None:
+    layers = Layers(capture(IndexesByMask().eval(), torch.zeros(2, 4)), (4,))
+    assert [point.label for point in layers.resolve("*")] == ["relu"]
+    found = {node.name: shape for node, shape in layers.shapes.items()}
+    assert [found[name] for name in ("relu", "index", "linear_1")] == [(6,), (3,), (2,)]
+
+
 def test_globs_match_every_call_of_the_modules() -> None:
     layers = captured("shared").layers
     assert [point.label for point in layers.resolve("l*")] == ["l@0", "l@1", "l@2", "last"]

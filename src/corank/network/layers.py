@@ -10,7 +10,7 @@ the activation and the pooling that directly follow; 1x1 shortcuts do not count.
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cached_property
@@ -70,7 +70,7 @@ class Layers:
     def __init__(self, network: GraphNetwork, sample_shape: Sequence[int], dtype: torch.dtype = torch.float32) -> None:
         self.network = network
         self.nodes: list[fx.Node] = [node for node in network.graph.nodes if node.op != "output"]
-        whole = {batch: dict(_shapes(network, (batch, *sample_shape), dtype)) for batch in (2, 3)}
+        whole = {batch: _shapes(network, (batch, *sample_shape), dtype) for batch in (2, 3)}
         self.batch_axes = {node: _batch_axis(shape, whole[3][node]) for node, shape in whole[2].items()}
         self.shapes = {  # of one sample, None where the batch is not the first dimension
             node: shape[1:] if shape and self.batch_axes[node] == 0 else None for node, shape in whole[2].items()
@@ -305,31 +305,40 @@ def _batch_axis(two: tuple[int, ...] | None, three: tuple[int, ...] | None) -> i
     return changed[0] if len(changed) == 1 and pairs[changed[0]] == (2, 3) else None
 
 
-def _shapes(
-    network: GraphNetwork, shape: tuple[int, ...], dtype: torch.dtype
-) -> Iterator[tuple[fx.Node, tuple[int, ...] | None]]:
-    """The shape of every operation's value; nothing is computed."""
-    values: dict[fx.Node, tuple[int, ...] | None] = {}
-
-    class Recorder(fx.Interpreter):
-        """Keeps every tensor on the device "meta", where it has a shape and no memory."""
-
-        def fetch_attr(self, target: str) -> object:
-            return super().fetch_attr(target).to("meta")
-
-        def call_function(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> object:
-            args = tuple(_on_meta(value) for value in args)
-            return super().call_function(target, args, {name: _on_meta(value) for name, value in kwargs.items()})
-
-        def run_node(self, n: fx.Node) -> object:
-            value = super().run_node(n)
-            values[n] = tuple(value.shape) if isinstance(value, torch.Tensor) else None
-            return value
-
-    with torch.no_grad():
-        Recorder(network).run(torch.empty(shape, dtype=dtype, device="meta"))
-    yield from values.items()
+def _shapes(network: GraphNetwork, shape: tuple[int, ...], dtype: torch.dtype) -> dict[fx.Node, tuple[int, ...] | None]:
+    """The shape of every operation's value; nothing is computed, but where shapes depend on numbers."""
+    try:
+        return _Shapes(network, torch.device("meta")).of(shape, dtype)
+    except (NotImplementedError, RuntimeError):  # for instance an index by a mask, which has a size once it is known
+        here = next((tensor.device for tensor in network.state_dict().values()), torch.device("cpu"))
+        return _Shapes(network, here).of(shape, dtype)
 
 
-def _on_meta(argument: object) -> object:
-    return torch.device("meta") if isinstance(argument, torch.device) else argument
+class _Shapes(fx.Interpreter):
+    """Runs a graph on a device; on "meta" tensors have shapes and no memory. The network's own are copied."""
+
+    def __init__(self, network: GraphNetwork, device: torch.device) -> None:
+        super().__init__(network)
+        self._device = device
+        self._found: dict[fx.Node, tuple[int, ...] | None] = {}
+
+    @torch.no_grad()
+    def of(self, shape: tuple[int, ...], dtype: torch.dtype) -> dict[fx.Node, tuple[int, ...] | None]:
+        """The shape of every operation's value for an input; None for what is no tensor."""
+        self.run(torch.zeros(shape, dtype=dtype, device=self._device))
+        return self._found
+
+    def fetch_attr(self, target: str) -> object:
+        return super().fetch_attr(target).to(self._device, copy=True)
+
+    def call_function(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> object:
+        args = tuple(self._here(value) for value in args)
+        return super().call_function(target, args, {name: self._here(value) for name, value in kwargs.items()})
+
+    def run_node(self, n: fx.Node) -> object:
+        value = super().run_node(n)
+        self._found[n] = tuple(value.shape) if isinstance(value, torch.Tensor) else None
+        return value
+
+    def _here(self, argument: object) -> object:
+        return self._device if isinstance(argument, torch.device) else argument
