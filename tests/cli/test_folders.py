@@ -72,7 +72,10 @@ def test_a_run_is_kept_until_overwritten(corank: Corank, line: tuple[str, ...], 
     replaced = corank(*changed, "--overwrite")
     assert replaced.code == 0, replaced
     assert Path("new/notes.txt").read_text() == "mine"
-    assert contents(Path("new"))["index.html"] != before["index.html"]
+    after = contents(Path("new"))
+    assert [name for name in before if after.get(name) != before[name]], (
+        "the page may say the same of a toy, not all files"
+    )
     assert f"was {other}, now" in corank(*line).err
 
 
@@ -156,9 +159,11 @@ def test_an_interrupted_training_goes_on_to_the_same_bits(corank: Corank, monkey
     interrupt_after(monkeypatch, 2)
     stopped = corank(*line)
     assert (stopped.code, stopped.out) == (130, "")
-    assert stopped.err.splitlines()[-1] == "corank: interrupted; what was finished is kept"
+    assert stopped.err == "corank: interrupted; what was finished is kept\n"
     assert_refused(corank("measure", "--network", "new", "--data", "toy.npz"), "'new'")
-    resumed = corank(*line)
+    with monkeypatch.context() as slow:
+        slow.setattr("corank.cli.training.EVERY_SECONDS", 0.0)
+        resumed = corank(*line)
     assert resumed.code == 0
     assert "after epoch 2" in resumed.err
     assert [f"corank: epoch {epoch} of 4: loss" in resumed.err for epoch in (1, 2, 3, 4)] == [False, False, True, True]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,21 @@ from corank.experiment import Training
 from corank.experiment.processes import is_first_process
 from corank.experiment.run_folder import said
 from corank.report import PAGE
+
+EVERY_SECONDS = 5.0  # a log has a line at most so often
+
+
+def now_and_then(tell: Callable[[str], None]) -> Callable[[str], None]:
+    """Tells what is new if it was silent for some seconds; what comes in between is left out."""
+    before = time.monotonic()
+
+    def told(words: str) -> None:
+        nonlocal before
+        if time.monotonic() - before >= EVERY_SECONDS:
+            tell(words)
+            before = time.monotonic()
+
+    return told
 
 
 def train_and_tell(
@@ -24,7 +40,7 @@ def train_and_tell(
     overwrite: bool,
     json: bool,
 ) -> None:
-    """Train a network, write its run folder and say how well it does; where no terminal shows a bar, after each epoch.
+    """Train a network, write its run folder and say how well it does; where no terminal shows a bar, epochs are told.
 
     Args:
         source: the network and the data.
@@ -35,7 +51,7 @@ def train_and_tell(
         json: print metrics.json.
     """
     opened, dataset = source.open(untrained=True, options=options)
-    more = {} if sys.stderr.isatty() else {"each_epoch": say}  # a terminal has a bar
+    more = {} if sys.stderr.isatty() else {"each_epoch": now_and_then(say)}  # a terminal has a bar
     run = training.run(opened, dataset, out, overwrite=overwrite, report=say, **more)
     if not is_first_process():
         return
