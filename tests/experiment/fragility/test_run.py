@@ -105,6 +105,9 @@ def test_classes_and_images_may_be_named(make_opened: Make, pixels: Dataset, tmp
     assert {row["other"] for row in found["images"]} == {seen}
     assert seen not in {row["label"] for row in found["images"]}
     assert {row["end"] for row in found["images"]} == {None}
+    attacked = Setting().attacked(opened.network, pixels)
+    given = diagnosed(attacked, pixels, replace(few, towards=file))
+    assert "Half way to the image that was given" in fragile_in_words(given, "tiny")[0]
 
 
 def test_what_cannot_be_diagnosed_is_refused(make_opened: Make, pixels: Dataset, tmp_path: Path) -> None:
@@ -122,6 +125,9 @@ def test_what_cannot_be_diagnosed_is_refused(make_opened: Make, pixels: Dataset,
     numbered_otherwise = nn.Sequential(nn.Flatten(), nn.Linear(36, 4)).eval()
     with torch.no_grad():
         numbered_otherwise[1].bias[3] = 100.0
+    not_a_number = nn.Sequential(nn.Flatten(), nn.Linear(36, 3)).eval()
+    with torch.no_grad():
+        not_a_number[1].bias[1] = torch.nan
     wrong = tmp_path / "wide.png"
     Image.fromarray(np.zeros((4, 9), dtype=np.uint8)).save(wrong)
     for data, network, options, words in [
@@ -129,6 +135,12 @@ def test_what_cannot_be_diagnosed_is_refused(make_opened: Make, pixels: Dataset,
         (twice, opened, {}, "is the same in the classes"),
         (pixels, replace(opened, network=constant), {}, "logits do not depend on the input|no pair has g"),
         (pixels, replace(opened, network=numbered_otherwise), {}, "its 4 outputs are the 3 classes of the data"),
+        (
+            pixels,
+            replace(opened, network=not_a_number),
+            {},
+            "logits of the network must be finite, those of test image",
+        ),
         (pixels, opened, {"class_": "zebra"}, "no class 'zebra'"),
         (pixels, opened, {"target_class": "zebra"}, "no class 'zebra'"),
         (pixels, opened, {"class_": "1", "target_class": "1"}, "both ends are of class '1'"),

@@ -148,9 +148,13 @@ def _chosen(attacked: Attacked, dataset: Dataset, options: Diagnosing, aim: _Aim
     rows = rows_drawn(dataset.test, options.images, label=aim.label, other_than=aim.target, seed=options.seed)
     drawn = dataset.test.select(rows)
     x, labels = to_pixels(drawn.images).to(device), drawn.labels.to(device)
-    is_right = Victim(network).classes(x) == labels
+    logits = Victim(network).logits(x)
+    if not bool(logits.isfinite().all()):
+        place = int((~logits.isfinite().all(1)).nonzero()[0, 0])
+        raise InputError(f"the logits of the network must be finite, those of test image {int(rows[place])} are not")
+    is_right = logits.argmax(1) == labels
     if not bool(is_right.any()):
-        outputs = Victim(network).logits(x[:1]).shape[1]
+        outputs = logits.shape[1]
         raise InputError(
             f"the network gets none of {len(x)} images right: train it, or check that its {outputs} outputs are the "
             f"{dataset.classes} classes of the data, in their order"

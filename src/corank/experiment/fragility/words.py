@@ -42,10 +42,16 @@ def fragile_in_words(found: Fragility, network: str) -> tuple[str, ...]:
         f"{number(median(lengths))}."
     )
     return (
-        f"{fooled} Half way to the nearest example of another class is {number(half)}, "
+        f"{fooled} Half way to {end_in_words(found)} is {number(half)}, "
         f"{number(times)} times as far (medians; Euclidean lengths).",
         _why(found, times),
     )
+
+
+def end_in_words(found: Fragility) -> str:
+    """Where the paths lead: to a training example, or to an image that was given."""
+    is_given = all(image.pair.end is None for image in found.images)
+    return "the image that was given" if is_given else "the nearest example of another class"
 
 
 def _why(found: Fragility, times: float) -> str:

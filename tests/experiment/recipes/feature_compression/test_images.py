@@ -154,3 +154,15 @@ def test_claims_can_fail() -> None:
     assert (lengths.holds([good] * 4), lengths.holds([good] * 3), lengths.holds([good] * 3 + [bad])) == (
         True, None, False,
     )  # fmt: skip
+
+
+def test_cells_of_one_named_network_are_not_taken_for_those_of_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    keys = set()
+    for variable, value in (
+        (photographs.NETWORK, "first"),
+        (photographs.NETWORK, "second"),
+        (photographs.CLASSES, "a,b"),
+    ):
+        monkeypatch.setenv(variable, value)
+        keys.add(cell_of(photographs.NamedPhotographs(), experiment=1).key)
+    assert len(keys) == 3

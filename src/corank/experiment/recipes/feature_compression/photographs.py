@@ -56,7 +56,20 @@ class Photographs:
     steps: int = 200
 
 
-PUBLISHED = Photographs()
+@dataclass(frozen=True, kw_only=True)
+class NamedPhotographs(Photographs):
+    """With the network and the images that a user names.
+
+    Attributes:
+        named: the values of the three variables, so that the cells of one network are not taken for another's.
+    """
+
+    named: tuple[str, ...] = field(
+        default_factory=lambda: tuple(os.environ.get(name, "") for name in (NETWORK, DATA, CLASSES))
+    )
+
+
+PUBLISHED: Photographs = NamedPhotographs()
 QUICK = Photographs(network="vgg19", data="cifar10-jpeg", own="dog", other="cat", steps=100)
 SMALL = Photographs(network="vgg_digits", data="digits", teacher_epochs=1, own="7", other="4", experiments=2, steps=20)
 """A case that takes seconds, for the preset smoke."""
