@@ -148,6 +148,14 @@ def test_the_site_names_every_public_name_command_and_example() -> None:
     assert {f"examples/{file.stem}.md" for file in (ROOT / "examples").glob("*.py")} <= {*sources()}
 
 
+def test_the_pages_of_commands_are_the_same_after_one_has_run() -> None:
+    before = {name: app[name].default_parameter for name in app if not name.startswith("-")}
+    assert run(["--help"]) == 0
+    made = site("from_code").command_pages
+    assert made.__wrapped__() == made()
+    assert {name: app[name].default_parameter for name in before} == before
+
+
 def test_the_pages_of_commands_have_no_option_but_what_help_says(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -6,10 +6,10 @@ the command line.
 
 from __future__ import annotations
 
-import copy
 import inspect
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -167,7 +167,8 @@ def _said_of_data(package: ModuleType, name: str) -> str:
 @cache
 def command_pages() -> dict[str, str]:
     """A page for each command, by its name, with every option."""
-    text = _told(copy.deepcopy(app)).generate_docs(output_format="markdown")
+    with _told(app):
+        text = app.generate_docs(output_format="markdown")
     text = text.replace("```console", "```sh").replace("*[default: *]*", "*[default:* `*`*]*")
     _, *parts = re.split(r"^## corank ([\w-]+)$", text, flags=re.M)
     return {
@@ -176,13 +177,15 @@ def command_pages() -> dict[str, str]:
     }
 
 
-def _told(command: App) -> App:
-    """A command whose own commands say what they inherit; its documentation would miss it, the parser does not."""
-    for name in command:
-        if not name.startswith("-"):
-            command[name].default_parameter = command.default_parameter
-            _told(command[name])
-    return command
+@contextmanager
+def _told(command: App) -> Iterator[None]:
+    """Meanwhile its own commands say what they inherit; its documentation would miss it, the parser does not."""
+    with ExitStack() as stack:
+        for own in [command[name] for name in command if not name.startswith("-")]:
+            stack.callback(setattr, own, "default_parameter", own.default_parameter)
+            own.default_parameter = command.default_parameter
+            stack.enter_context(_told(own))
+        yield
 
 
 def commands() -> str:
